@@ -1,0 +1,1 @@
+"""Runs the papers' tables and figures again, beside the published numbers."""

@@ -1,0 +1,117 @@
+"""The fast path of a population: a chain of Dense layers, all members at once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+# Activations that treat entries one by one, so that any layout will do.
+_ELEMENTWISE = {
+    getattr(keras.activations, name)
+    for name in (
+        "elu celu exponential gelu hard_sigmoid hard_silu hard_tanh leaky_relu linear "
+        "log_sigmoid mish relu relu6 selu sigmoid silu soft_shrink softplus softsign "
+        "sparse_plus squareplus tanh tanh_shrink threshold hard_shrink"
+    ).split()
+}
+
+
+class DenseStack:
+    """Evaluates `Flatten`, `Dense` and `Activation` layers in a row for all members.
+
+    Signals are kept as `(members, units, batch)`. With the samples on the last axis a
+    layer of 6 or 10 units is a product of long rows, and adding a bias or applying an
+    activation runs along them; with the units last, the way of a single network, each
+    row would hold 6 numbers.
+
+    Args:
+        stack: The layers, from `chain`.
+    """
+
+    def __init__(self, stack: Sequence[keras.Layer]) -> None:
+        """Keeps the layers."""
+        self.stack = stack
+
+    def __call__(self, weights: Sequence[Any], x: Any, seed_of: np.ndarray) -> Any:
+        """Returns the outputs `(batch, members, units)`.
+
+        Args:
+            weights: Kernel and bias of each layer in turn, each with a leading axis
+                of members.
+            x: Inputs `(batch, ...)` for all members, or `(seeds, batch, ...)`.
+            seed_of: Index of each member's seed on that axis; `None` for shared inputs.
+        """
+        remaining = iter(weights)
+        signal = None
+        for layer in self.stack:
+            if isinstance(layer, layers.Dense):
+                kernel = next(remaining)
+                if signal is None:
+                    signal = _first_product(kernel, x, seed_of)
+                else:
+                    signal = ops.matmul(ops.transpose(kernel, (0, 2, 1)), signal)
+                if layer.use_bias:
+                    signal = signal + ops.expand_dims(next(remaining), -1)
+            if layer.activation in _ELEMENTWISE:
+                signal = layer.activation(signal)
+            else:
+                signal = _units_last(layer.activation(_units_last(signal)))
+        return ops.transpose(signal, (2, 0, 1))
+
+
+def chain(model: keras.Model) -> list[keras.Layer] | None:
+    """Returns the layers that `DenseStack` evaluates, `None` if it cannot.
+
+    Args:
+        model: A built model.
+    """
+    if type(model) is not keras.Sequential or len(model.inputs) != 1:
+        return None
+    stack = [layer for layer in model.layers if type(layer) is not layers.Flatten]
+    if not stack or type(stack[0]) is not layers.Dense or len(model.input_shape) < 2:
+        return None
+    flat = len(model.input_shape) == 2 or type(model.layers[0]) is layers.Flatten
+    plain = all(
+        type(layer) is layers.Activation
+        or (
+            type(layer) is layers.Dense
+            and layer.lora_rank is None
+            and layer.quantization_mode is None
+        )
+        for layer in stack
+    )
+    simple = all(
+        layer.compute_dtype == layer.variable_dtype == "float32"
+        and getattr(layer, "activity_regularizer", None) is None
+        for layer in stack
+    )
+    regularized = any(
+        variable.regularizer is not None for variable in model.trainable_variables
+    )
+    frozen = len(model.trainable_variables) < len(model.variables)
+    return stack if flat and plain and simple and not regularized | frozen else None
+
+
+def _first_product(kernel: Any, x: Any, seed_of: np.ndarray | None) -> Any:
+    """Multiplies the inputs, the one signal that members have in common."""
+    members, features, units = kernel.shape
+    kernel = ops.transpose(kernel, (0, 2, 1))
+    if seed_of is None:
+        x = ops.reshape(x, (-1, features))
+        signal = ops.matmul(ops.reshape(kernel, (-1, features)), ops.transpose(x))
+        return ops.reshape(signal, (members, units, -1))
+    seeds = x.shape[0]
+    x = ops.transpose(ops.reshape(x, (seeds, -1, features)), (0, 2, 1))
+    by_seed = np.argsort(seed_of, kind="stable")
+    if members % seeds or np.ptp(np.bincount(seed_of, minlength=seeds)):
+        return ops.matmul(kernel, ops.take(x, seed_of, axis=0))
+    # As many members for every seed: one product a seed reads its inputs once.
+    kernel = ops.reshape(ops.take(kernel, by_seed, axis=0), (seeds, -1, features))
+    signal = ops.reshape(ops.matmul(kernel, x), (members, units, -1))
+    return ops.take(signal, np.argsort(by_seed), axis=0)
+
+
+def _units_last(signal: Any) -> Any:
+    return ops.transpose(signal, (0, 2, 1))

@@ -1,0 +1,415 @@
+"""Many copies of one network, trained as one Keras model."""
+
+import functools
+import inspect
+import warnings
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops, tree
+
+from keras_inits.population import members as members_module
+from keras_inits.population.batches import PER_SEED, SeedBatches, split_per_seed
+from keras_inits.population.dense_stack import DenseStack, chain
+from keras_inits.population.metrics import MemberLogs, MemberMetrics
+
+_ELEMENTWISE = "SGD Adam AdamW Adamax Nadam Adagrad Adadelta RMSprop Ftrl Lion".split()
+_MIXING = {
+    "Adafactor": "scales its step by norms over each variable",
+    "Lamb": "scales its step by norms over each variable",
+    "Muon": "orthogonalizes each variable as one matrix",
+    "LossScaleOptimizer": "skips the step of all where one gradient overflows",
+}
+
+
+class Population(keras.Model):
+    """Trains many copies of one network at about the price of a few.
+
+    Members share an architecture and differ in seed, initializer or whatever else
+    changes initial weights alone. Their weights are stacked on a leading axis, the
+    network is evaluated for all of them by `keras.ops.vectorized_map`, and the loss
+    is the sum over members, so the gradient of a member is the one that it would have
+    alone, and so are its steps under any optimizer that treats entries one by one.
+    It is a `keras.Model`: it compiles and fits, and callbacks work on it. Plain
+    stacks of `Dense` layers take a faster path (`DenseStack`).
+
+    Logs and `History` carry means over the members; a member whose loss is NaN leaves
+    the others alone but makes the mean NaN. Outputs are `(batch, members, ...)`.
+
+    Examples:
+    >>> import keras
+    >>> import numpy as np
+    >>> from keras_inits import Population
+    >>> def build(initializer):
+    ...     hidden = keras.layers.Dense(4, "relu", kernel_initializer=initializer)
+    ...     return keras.Sequential([keras.Input((3,)), hidden, keras.layers.Dense(1)])
+    >>> names = ["lee_qr", "he_normal"]
+    >>> members = [dict(initializer=n, seed=s) for n in names for s in range(3)]
+    >>> population = Population(build, members)
+    >>> population.compile("adam", "mse")
+    >>> x, y = np.ones((8, 3)), np.ones((8, 1))
+    >>> history = population.fit(x, y, epochs=2, verbose=0)
+    >>> population.member_logs["loss"].shape
+    (2, 6)
+    >>> population.member(0).predict(x, verbose=0).shape
+    (8, 1)
+
+    Args:
+        build: Function that returns a built Keras model for the entries of a member.
+            If that is compiled, so is the population.
+        members: One dictionary of keyword arguments of `build` for each member. The
+            key `seed` also seeds Keras before the build, and reaches `build` only if
+            it takes a `seed`.
+        name: Name of the model.
+
+    Raises:
+        TypeError: If `members` is not a list of dictionaries.
+        ValueError: If there is no member, if a model is not built, or if the models
+            differ in more than their initial weights.
+    """
+
+    def __init__(
+        self,
+        build: members_module.Build,
+        members: Sequence[Mapping[str, Any]],
+        name: str | None = None,
+    ) -> None:
+        """Builds one network, and the initial weights of all."""
+        # Casting is the business of the network's own layers.
+        super().__init__(name=name, autocast=False)
+        members = members_module.check(members)
+        model = members_module.build_one(build, members[0])
+        # Out of Keras' sight: the variables of this model hold no member.
+        self._hidden = SimpleNamespace(build=build, members=members, model=model)
+        layers = chain(model)
+        self._hidden.stack = None if layers is None else DenseStack(layers)
+        states = members_module.initial_states(build, members, model)
+        self._stacked = [
+            self._add_stacked(variable, state)
+            for variable, state in zip(
+                members_module.variables(model), states, strict=True
+            )
+        ]
+        self._member_seeds = [member.get("seed") for member in members]
+        self._takes_training = "training" in inspect.signature(model.call).parameters
+        self.output_names = getattr(model, "output_names", None)
+        self.built = True
+        if model.compiled:
+            config = model.get_compile_config()
+            self.compile(**keras.saving.deserialize_keras_object(config))
+
+    @property
+    def members(self) -> list[dict[str, Any]]:
+        """What `build` is given for each member."""
+        return [dict(member) for member in self._hidden.members]
+
+    @property
+    def seeds(self) -> list[int]:
+        """The distinct seeds of the members, in the order of first appearance."""
+        return [seed for seed in dict.fromkeys(self._member_seeds) if seed is not None]
+
+    @property
+    def member_logs(self) -> dict[str, np.ndarray]:
+        """What the last `fit` logged, an array `(epochs, members)` by name."""
+        logs = getattr(self._hidden, "logs", MemberLogs(None))
+        return {name: np.stack(rows) for name, rows in logs.member_logs.items()}
+
+    def member(self, index: int) -> keras.Model:
+        """Returns a member as an ordinary Keras model, with its present weights."""
+        member = self._hidden.members[index]
+        model = members_module.build_one(self._hidden.build, member)
+        for variable, stacked in zip(
+            members_module.variables(model), self._stacked, strict=True
+        ):
+            variable.assign(stacked[index])
+        return model
+
+    def compile(self, optimizer: Any = "rmsprop", *args: Any, **kwargs: Any) -> None:
+        """Configures training, as `keras.Model.compile` does.
+
+        `clipnorm` and `global_clipnorm` of the optimizer act on each member alone.
+
+        Raises:
+            ValueError: If the step of the optimizer mixes the entries of a variable,
+                and with it the members.
+        """
+        optimizer = keras.optimizers.get(optimizer)
+        _check_elementwise(optimizer)
+        optimizer._clip_gradients = functools.partial(_clip_each_member, optimizer)
+        # Whether a gradient overflows is a matter of one member; a loss scale is not.
+        kwargs["auto_scale_loss"] = False
+        super().compile(optimizer, *args, **kwargs)
+        self.member_metrics = MemberMetrics(self._compile_metrics, len(self.members))
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        *,
+        data_order: str = "shared",
+        validation_split: float = 0.0,
+        callbacks: Any = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
+        """Trains all members, as `keras.Model.fit` trains one.
+
+        Args:
+            x: Inputs, as for `keras.Model.fit`, or `SeedBatches`.
+            y: Targets, as for `keras.Model.fit`.
+            batch_size: Samples in a batch. Defaults to `32`.
+            epochs: The epoch to train up to. Defaults to `1`.
+            data_order: `"shared"` gives all members the same batches. `"seed"` takes
+                arrays and gives every seed its own order, and with `validation_split`
+                its own random hold-out, shared by the members of that seed. Defaults
+                to `"shared"`.
+            validation_split: Part of the samples to validate on. Defaults to `0.0`.
+            callbacks: As for `keras.Model.fit`.
+            **kwargs: Further arguments of `keras.Model.fit`.
+
+        Returns:
+            The `History` of the means; `member_logs` has those of the members.
+
+        Raises:
+            ValueError: If `data_order` is unknown, or if it is `"seed"` and a member
+                has no seed, or if `SeedBatches` are of other seeds.
+        """
+        if data_order == "seed":
+            x, kwargs["validation_data"] = self._by_seed(
+                x, y, batch_size or 32, validation_split, kwargs
+            )
+            y, batch_size, validation_split = None, None, 0.0
+        elif data_order != "shared":
+            raise ValueError(
+                "`data_order` must be 'shared' or 'seed'. "
+                f"Received: data_order={data_order}"
+            )
+        for data in (x, kwargs.get("validation_data")):
+            if isinstance(data, SeedBatches) and list(data.seeds) != self.seeds:
+                raise ValueError(
+                    "`SeedBatches` must have the seeds of the population, "
+                    f"{self.seeds}. Received: seeds={list(data.seeds)}"
+                )
+        logs = MemberLogs(x if isinstance(x, SeedBatches) else None)
+        self._hidden.logs = logs
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks.append(logs)
+        else:
+            # Ahead of the user's own, which may read what it keeps.
+            callbacks = [logs, *tree.flatten(callbacks or [])]
+        return super().fit(
+            x,
+            y,
+            batch_size,
+            epochs,
+            validation_split=validation_split,
+            callbacks=callbacks,
+            **kwargs,
+        )
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """Returns the outputs of all members, `(batch, members, ...)`."""
+        per_seed = _is_per_seed(inputs)
+        inputs = inputs[PER_SEED] if per_seed else inputs
+        if self._hidden.stack is not None:
+            seed_of = self._seed_of if per_seed else None
+            return self._hidden.stack(self._stacked, inputs, seed_of)
+        model = self._hidden.model
+        arguments = {"training": training} if self._takes_training else {}
+        trained = len(model.trainable_variables)
+
+        def member(each: Any) -> Any:
+            state, own = each
+            outputs, kept, losses = model.stateless_call(
+                state[:trained],
+                state[trained:],
+                own["inputs"] if per_seed else inputs,
+                return_losses=True,
+                **arguments,
+            )
+            return outputs, kept, [ops.sum(loss) for loss in losses]
+
+        state = [ops.convert_to_tensor(variable) for variable in self._stacked]
+        own = {"inputs": self._per_member(inputs)} if per_seed else {}
+        outputs, kept, losses = ops.vectorized_map(member, (state, own))
+        if training:
+            for variable, value in zip(self._stacked[trained:], kept, strict=True):
+                variable.assign(value)
+        for loss in losses:
+            self.add_loss(loss)
+        return _swap_batch_and_members(outputs)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """Returns the sum of the losses of the members."""
+        if self._compile_loss is None:
+            raise ValueError("No loss to compute. Provide a `loss` to `compile()`.")
+
+        def loss(state: Any, *data: Any) -> Any:
+            # Keras tracks the losses of several outputs in variables, which a mapped
+            # function must not change.
+            with keras.StatelessScope():
+                return self._compile_loss(*data)
+
+        losses = self._map(loss, [], x, y, y_pred, sample_weight)
+        for more in self.losses:
+            losses = losses + more
+        self.member_metrics.update_losses(
+            losses, ops.shape(tree.flatten(y_pred)[0])[0]
+        )
+        return ops.sum(losses)
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        """Updates the metrics of every member and returns their means."""
+        metrics = self._compile_metrics
+        if metrics is not None:
+            one = tree.map_structure(lambda outputs: outputs[:, 0], y_pred)
+            own = (y, sample_weight)
+            if _is_per_seed(x):
+                own = tree.map_structure(lambda a: None if a is None else a[0], own)
+            self.member_metrics.build(own[0], one, own[1])
+            states = self._map(
+                metrics.stateless_update_state,
+                [ops.convert_to_tensor(state) for state in self.member_metrics.states],
+                *(x, y, y_pred, sample_weight),
+            )
+            for variable, value in zip(
+                self.member_metrics.states, states, strict=True
+            ):
+                variable.assign(value)
+        return self.get_metrics_result()
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """Returns the mean over members of the loss and of every metric."""
+        return {
+            name: ops.mean(values)
+            for name, values in self.member_metrics.result().items()
+        }
+
+    @property
+    def _seed_of(self) -> np.ndarray:
+        """Index of each member's seed among `seeds`."""
+        if None in self._member_seeds:
+            raise ValueError(
+                "Data with an order of their own for each seed need a seed in every "
+                f"member. Received: members={self.members}"
+            )
+        return np.array([self.seeds.index(seed) for seed in self._member_seeds])
+
+    def _add_stacked(self, variable: Any, state: np.ndarray) -> Any:
+        constraint = variable.constraint
+        return self.add_weight(
+            shape=state.shape,
+            dtype=variable.dtype,
+            initializer=lambda *args, **kwargs: ops.convert_to_tensor(state),
+            trainable=variable.trainable,
+            constraint=constraint
+            and (lambda stacked: ops.vectorized_map(constraint, stacked)),
+            name="_".join(variable.path.split("/")[1:]) or variable.name,
+        )
+
+    def _map(
+        self,
+        function: Any,
+        state: list[Any],
+        x: Any,
+        y: Any,
+        y_pred: Any,
+        sample_weight: Any,
+    ) -> Any:
+        """Maps `function(state, y, y_pred, sample_weight)` over the members."""
+        given = {"y": y, "sample_weight": sample_weight}
+        given = {name: data for name, data in given.items() if data is not None}
+        own = self._per_member(given) if _is_per_seed(x) else {}
+
+        def member(each: Any) -> Any:
+            state, y_pred, own = each
+            data = given | own
+            return function(state, data.get("y"), y_pred, data.get("sample_weight"))
+
+        return ops.vectorized_map(
+            member, (state, _swap_batch_and_members(y_pred), own)
+        )
+
+    def _per_member(self, data: Any) -> Any:
+        """Repeats data `(seeds, ...)` for the members of each seed."""
+        return tree.map_structure(
+            lambda array: ops.take(array, self._seed_of, axis=0), data
+        )
+
+    def _by_seed(
+        self, x: Any, y: Any, batch_size: int, split: float, kwargs: dict[str, Any]
+    ) -> tuple[SeedBatches, Any]:
+        """Returns the batches of arrays whose order differs between seeds."""
+        if kwargs.get("sample_weight") is not None or kwargs.get("class_weight"):
+            raise ValueError("data_order='seed' does not take weights of samples.")
+        self._seed_of  # noqa: B018  (every member needs a seed)
+        shuffle = kwargs.pop("shuffle", True)
+        if not split:
+            batches = SeedBatches(
+                x, y, self.seeds, batch_size=batch_size, shuffle=shuffle
+            )
+            return batches, kwargs.get("validation_data")
+        train, held_out = split_per_seed(len(x), self.seeds, split)
+        validation_size = kwargs.pop("validation_batch_size", None) or batch_size
+        return (
+            SeedBatches(x, y, self.seeds, train, batch_size, shuffle),
+            SeedBatches(x, y, self.seeds, held_out, validation_size, shuffle=False),
+        )
+
+
+def _is_per_seed(inputs: Any) -> bool:
+    return isinstance(inputs, Mapping) and set(inputs) == {PER_SEED}
+
+
+def _swap_batch_and_members(outputs: Any) -> Any:
+    return tree.map_structure(lambda array: ops.swapaxes(array, 0, 1), outputs)
+
+
+def _check_elementwise(optimizer: Any) -> None:
+    name = type(optimizer).__name__
+    if name in _MIXING:
+        raise ValueError(
+            "A population needs an optimizer whose step treats entries one by one. "
+            f"{name} {_MIXING[name]}, and so would mix the members. Accepted: "
+            f"{', '.join(_ELEMENTWISE)}. Received: optimizer={name}"
+        )
+    if name not in _ELEMENTWISE:
+        warnings.warn(
+            f"Optimizer {name} is taken to treat entries one by one; if it does not, "
+            "the members of the population influence each other.",
+            stacklevel=3,
+        )
+
+
+def _clip_each_member(optimizer: Any, gradients: list[Any]) -> list[Any]:
+    """Clips as `optimizer` would, by norms of one member at a time."""
+
+    def squares(gradient: Any) -> Any:
+        axes = tuple(range(1, len(gradient.shape)))
+        return ops.sum(ops.square(gradient), axis=axes, keepdims=True)
+
+    def scale(gradient: Any, norm: Any, limit: float) -> Any:
+        norm = ops.reshape(norm, (-1,) + (1,) * (len(gradient.shape) - 1))
+        return gradient * (limit / ops.maximum(norm, limit))
+
+    if limit := optimizer.clipnorm:
+        return [scale(g, ops.sqrt(squares(g)), limit) for g in gradients]
+    if limit := optimizer.global_clipnorm:
+        norm = ops.sqrt(sum(ops.reshape(squares(g), (-1,)) for g in gradients))
+        return [scale(g, norm, limit) for g in gradients]
+    if limit := optimizer.clipvalue:
+        return [ops.clip(g, -limit, limit) for g in gradients]
+    return gradients
