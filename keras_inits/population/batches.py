@@ -8,14 +8,14 @@ import keras
 import numpy as np
 
 PER_SEED = "per_seed"
-"""Key of a batch's inputs that have a leading axis of seeds."""
+"""Key of a batch's inputs that have an axis of seeds after that of samples."""
 
 
 class SeedBatches(keras.utils.PyDataset):
     """Feeds a `Population` with batches that differ between seeds.
 
-    A batch is `({"per_seed": x}, y)` with `x` of shape `(seeds, batch, ...)` and `y` of
-    shape `(seeds, batch, ...)`. Members with the same seed see the same samples in the
+    A batch is `({"per_seed": x}, y)` with `x` and `y` of shape `(batch, seeds, ...)`.
+    Members with the same seed see the same samples in the
     same order, whatever else they differ in, so that comparing them is a paired
     comparison. The order of an epoch depends on the seed and the epoch alone: it is
     the same in a run that was killed and resumed.
@@ -27,7 +27,7 @@ class SeedBatches(keras.utils.PyDataset):
     >>> batches = SeedBatches(x, y, seeds=[0, 1], batch_size=4)
     >>> inputs, targets = batches[0]
     >>> inputs["per_seed"].shape, targets.shape, len(batches)
-    ((2, 4, 1), (2, 4), 2)
+    ((4, 2, 1), (4, 2), 2)
 
     Args:
         x: Samples, an array `(samples, ...)`.
@@ -102,7 +102,7 @@ class SeedBatches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Returns one batch of inputs and targets."""
         start = index * self.batch_size
-        chosen = self._order[:, start : start + self.batch_size]
+        chosen = self._order[:, start : start + self.batch_size].T
         return {PER_SEED: self.x[chosen]}, self.y[chosen]
 
 

@@ -35,7 +35,7 @@ class DenseStack:
         self.stack = stack
 
     def __call__(self, weights: Sequence[Any], x: Any, seed_of: np.ndarray) -> Any:
-        """Returns the outputs `(batch, members, units)`.
+        """Returns the outputs `(members, batch, units)`.
 
         Args:
             weights: Kernel and bias of each layer in turn, each with a leading axis
@@ -58,7 +58,7 @@ class DenseStack:
                 signal = layer.activation(signal)
             else:
                 signal = _units_last(layer.activation(_units_last(signal)))
-        return ops.transpose(signal, (2, 0, 1))
+        return _units_last(signal)
 
 
 def chain(model: keras.Model) -> list[keras.Layer] | None:

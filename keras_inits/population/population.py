@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from keras_inits.population import members as members_module
 from keras_inits.population.batches import PER_SEED, SeedBatches, split_per_seed
 from keras_inits.population.dense_stack import DenseStack, chain
 from keras_inits.population.metrics import MemberLogs, MemberMetrics
+from keras_inits.population.packing import Packing
 
 _ELEMENTWISE = "SGD Adam AdamW Adamax Nadam Adagrad Adadelta RMSprop Ftrl Lion".split()
 _MIXING = {
@@ -87,12 +89,13 @@ class Population(keras.Model):
         layers = chain(model)
         self._hidden.stack = None if layers is None else DenseStack(layers)
         states = members_module.initial_states(build, members, model)
-        self._stacked = [
-            self._add_stacked(variable, state)
-            for variable, state in zip(
-                members_module.variables(model), states, strict=True
-            )
+        # Not a mere attribute: Keras would take its variables for those of this model.
+        self._hidden.packing = packing = Packing(members_module.variables(model))
+        self._matrices = [
+            self._add_matrix(*group[0], group[1])
+            for group in zip(packing.groups.items(), packing.pack(states), strict=True)
         ]
+        self._chains = min(_chains(), len(members))
         self._member_seeds = [member.get("seed") for member in members]
         self._takes_training = "training" in inspect.signature(model.call).parameters
         self.output_names = getattr(model, "output_names", None)
@@ -121,10 +124,13 @@ class Population(keras.Model):
         """Returns a member as an ordinary Keras model, with its present weights."""
         member = self._hidden.members[index]
         model = members_module.build_one(self._hidden.build, member)
-        for variable, stacked in zip(
-            members_module.variables(model), self._stacked, strict=True
+        rows = [matrix[index : index + 1] for matrix in self._matrices]
+        for variable, value in zip(
+            members_module.variables(model),
+            self._hidden.packing.unpack(rows),
+            strict=True,
         ):
-            variable.assign(stacked[index])
+            variable.assign(value[0])
         return model
 
     def compile(self, optimizer: Any = "rmsprop", *args: Any, **kwargs: Any) -> None:
@@ -138,7 +144,10 @@ class Population(keras.Model):
         """
         optimizer = keras.optimizers.get(optimizer)
         _check_elementwise(optimizer)
-        optimizer._clip_gradients = functools.partial(_clip_each_member, optimizer)
+        trained = Packing(self._hidden.model.trainable_variables)
+        optimizer._clip_gradients = functools.partial(
+            _clip_each_member, trained, optimizer
+        )
         # Whether a gradient overflows is a matter of one member; a loss scale is not.
         kwargs["auto_scale_loss"] = False
         super().compile(optimizer, *args, **kwargs)
@@ -213,12 +222,41 @@ class Population(keras.Model):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Returns the outputs of all members, `(batch, members, ...)`."""
+        members = np.array_split(np.arange(len(self.members)), self._chains)
+        ends = [int(chain[0]) for chain in members[1:]]
+        rows = [
+            ops.split(matrix, ends, axis=0) if ends else [matrix]
+            for matrix in self._matrices
+        ]
+        parts = [
+            self._evaluate([matrix[i] for matrix in rows], chain, inputs, training)
+            for i, chain in enumerate(members)
+        ]
+        outputs, kept, losses = (
+            tree.map_structure(lambda *part: ops.concatenate(part), *each)
+            for each in zip(*parts, strict=True)
+        )
+        if training:
+            values = iter(kept)
+            for matrix in self._matrices:
+                if not matrix.trainable:
+                    matrix.assign(next(values))
+        for loss in losses:
+            self.add_loss(loss)
+        return _swap_axes(outputs)
+
+    def _evaluate(
+        self, rows: list[Any], members: np.ndarray, inputs: Any, training: bool | None
+    ) -> tuple[Any, list[Any], list[Any]]:
+        """Evaluates some members; returns outputs, variables not trained, and losses."""
+        model, packing = self._hidden.model, self._hidden.packing
+        state = packing.unpack(rows)
         per_seed = _is_per_seed(inputs)
-        inputs = inputs[PER_SEED] if per_seed else inputs
+        seed_of = self._seed_of[members] if per_seed else None
+        if per_seed:
+            inputs = _swap_axes(inputs[PER_SEED])
         if self._hidden.stack is not None:
-            seed_of = self._seed_of if per_seed else None
-            return self._hidden.stack(self._stacked, inputs, seed_of)
-        model = self._hidden.model
+            return self._hidden.stack(state, inputs, seed_of), [], []
         arguments = {"training": training} if self._takes_training else {}
         trained = len(model.trainable_variables)
 
@@ -233,15 +271,15 @@ class Population(keras.Model):
             )
             return outputs, kept, [ops.sum(loss) for loss in losses]
 
-        state = [ops.convert_to_tensor(variable) for variable in self._stacked]
-        own = {"inputs": self._per_member(inputs)} if per_seed else {}
+        own = {"inputs": _take(inputs, seed_of)} if per_seed else {}
         outputs, kept, losses = ops.vectorized_map(member, (state, own))
-        if training:
-            for variable, value in zip(self._stacked[trained:], kept, strict=True):
-                variable.assign(value)
-        for loss in losses:
-            self.add_loss(loss)
-        return _swap_batch_and_members(outputs)
+        values = packing.pack([*state[:trained], *kept])
+        kept = [
+            value
+            for value, matrix in zip(values, self._matrices, strict=True)
+            if not matrix.trainable
+        ]
+        return outputs, kept, losses
 
     def compute_loss(
         self,
@@ -278,7 +316,7 @@ class Population(keras.Model):
             one = tree.map_structure(lambda outputs: outputs[:, 0], y_pred)
             own = (y, sample_weight)
             if _is_per_seed(x):
-                own = tree.map_structure(lambda a: None if a is None else a[0], own)
+                own = tree.map_structure(lambda a: None if a is None else a[:, 0], own)
             self.member_metrics.build(own[0], one, own[1])
             states = self._map(
                 metrics.stateless_update_state,
@@ -308,16 +346,17 @@ class Population(keras.Model):
             )
         return np.array([self.seeds.index(seed) for seed in self._member_seeds])
 
-    def _add_stacked(self, variable: Any, state: np.ndarray) -> Any:
-        constraint = variable.constraint
+    def _add_matrix(
+        self, key: tuple[str, str, bool], group: list[int], values: Any
+    ) -> Any:
+        name, dtype, trainable = key
         return self.add_weight(
-            shape=state.shape,
-            dtype=variable.dtype,
-            initializer=lambda *args, **kwargs: ops.convert_to_tensor(state),
-            trainable=variable.trainable,
-            constraint=constraint
-            and (lambda stacked: ops.vectorized_map(constraint, stacked)),
-            name="_".join(variable.path.split("/")[1:]) or variable.name,
+            shape=values.shape,
+            dtype=dtype,
+            initializer=lambda *args, **kwargs: values,
+            trainable=trainable,
+            constraint=self._hidden.packing.constraint(group),
+            name=name,
         )
 
     def _map(
@@ -332,7 +371,7 @@ class Population(keras.Model):
         """Maps `function(state, y, y_pred, sample_weight)` over the members."""
         given = {"y": y, "sample_weight": sample_weight}
         given = {name: data for name, data in given.items() if data is not None}
-        own = self._per_member(given) if _is_per_seed(x) else {}
+        own = _take(_swap_axes(given), self._seed_of) if _is_per_seed(x) else {}
 
         def member(each: Any) -> Any:
             state, y_pred, own = each
@@ -340,13 +379,7 @@ class Population(keras.Model):
             return function(state, data.get("y"), y_pred, data.get("sample_weight"))
 
         return ops.vectorized_map(
-            member, (state, _swap_batch_and_members(y_pred), own)
-        )
-
-    def _per_member(self, data: Any) -> Any:
-        """Repeats data `(seeds, ...)` for the members of each seed."""
-        return tree.map_structure(
-            lambda array: ops.take(array, self._seed_of, axis=0), data
+            member, (state, _swap_axes(y_pred), own)
         )
 
     def _by_seed(
@@ -374,8 +407,27 @@ def _is_per_seed(inputs: Any) -> bool:
     return isinstance(inputs, Mapping) and set(inputs) == {PER_SEED}
 
 
-def _swap_batch_and_members(outputs: Any) -> Any:
-    return tree.map_structure(lambda array: ops.swapaxes(array, 0, 1), outputs)
+def _take(data: Any, seed_of: np.ndarray) -> Any:
+    """Repeats data `(seeds, ...)` for the members of each seed."""
+    return tree.map_structure(lambda array: ops.take(array, seed_of, axis=0), data)
+
+
+def _chains() -> int:
+    """Returns how many parts of a population TensorFlow should evaluate side by side.
+
+    Its operations on small arrays lose more than they gain from two threads each, so
+    that whoever trains small networks is best served by one thread an operation and
+    as many operations at once as there are cores.
+    """
+    one_thread = os.environ.get("TF_NUM_INTRAOP_THREADS") == "1"
+    if keras.backend.backend() == "tensorflow" and one_thread:
+        return min(os.cpu_count() or 1, 4)
+    return 1
+
+
+def _swap_axes(data: Any) -> Any:
+    """Swaps the batch, first outside, with the members or seeds, first inside."""
+    return tree.map_structure(lambda array: ops.swapaxes(array, 0, 1), data)
 
 
 def _check_elementwise(optimizer: Any) -> None:
@@ -394,22 +446,25 @@ def _check_elementwise(optimizer: Any) -> None:
         )
 
 
-def _clip_each_member(optimizer: Any, gradients: list[Any]) -> list[Any]:
-    """Clips as `optimizer` would, by norms of one member at a time."""
+def _clip_each_member(
+    packing: Packing, optimizer: Any, gradients: list[Any]
+) -> list[Any]:
+    """Clips as `optimizer` would clip the gradients of each member alone."""
 
-    def squares(gradient: Any) -> Any:
-        axes = tuple(range(1, len(gradient.shape)))
-        return ops.sum(ops.square(gradient), axis=axes, keepdims=True)
-
-    def scale(gradient: Any, norm: Any, limit: float) -> Any:
-        norm = ops.reshape(norm, (-1,) + (1,) * (len(gradient.shape) - 1))
+    def scale(gradient: Any, squares: Any, limit: float) -> Any:
+        shape = (-1,) + (1,) * (len(gradient.shape) - 1)
+        norm = ops.reshape(ops.sqrt(squares), shape)
         return gradient * (limit / ops.maximum(norm, limit))
 
+    def squares(gradient: Any) -> Any:
+        return ops.sum(ops.square(gradient), axis=range(1, len(gradient.shape)))
+
     if limit := optimizer.clipnorm:
-        return [scale(g, ops.sqrt(squares(g)), limit) for g in gradients]
+        parts = packing.unpack(gradients)
+        return packing.pack([scale(g, squares(g), limit) for g in parts])
     if limit := optimizer.global_clipnorm:
-        norm = ops.sqrt(sum(ops.reshape(squares(g), (-1,)) for g in gradients))
-        return [scale(g, norm, limit) for g in gradients]
+        total = sum(squares(g) for g in gradients)
+        return [scale(g, total, limit) for g in gradients]
     if limit := optimizer.clipvalue:
         return [ops.clip(g, -limit, limit) for g in gradients]
     return gradients

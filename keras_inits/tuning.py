@@ -1,0 +1,310 @@
+"""KerasTuner over initializers: many trials and seeds trained as one population."""
+
+import inspect
+import statistics
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+from keras_tuner import errors
+from keras_tuner.oracles import GridSearchOracle
+
+from keras_inits import registration
+from keras_inits.population import Population
+
+_RUNNING, _STOPPED = "RUNNING", "STOPPED"
+
+
+class InitializerHyperModel(keras_tuner.HyperModel):
+    """Searches over initializers, and over epsilon for those that have one.
+
+    The hyperparameter `initializer` is a choice among names; `epsilon` and `signs`
+    exist only under the initializers that take them. None of the three changes the
+    network, so `PopulationTuner` trains all their values together. Further
+    hyperparameters are those that `build` asks for.
+
+    Examples:
+    >>> import keras
+    >>> import keras_tuner
+    >>> from keras_inits import InitializerHyperModel
+    >>> def build(initializer):
+    ...     layer = keras.layers.Dense(1, kernel_initializer=initializer)
+    ...     model = keras.Sequential([keras.Input((3,)), layer])
+    ...     model.compile("adam", "mse")
+    ...     return model
+    >>> hypermodel = InitializerHyperModel(build, ["he_normal", "lee_qr"])
+    >>> hp = keras_tuner.HyperParameters()
+    >>> model = hypermodel.build(hp)
+    >>> hp.values["initializer"]
+    'he_normal'
+
+    Args:
+        build: Function `build(initializer)`, or `build(initializer, hp)`, that
+            returns a compiled Keras model.
+        initializers: Names of initializers, ours or Keras' own.
+        epsilon: Lowest and highest epsilon, sampled on a log scale, or a list of the
+            values to try. Defaults to `(1e-4, 1.0)`.
+        signs: Sign conventions to try under the initializers that have them, such as
+            `["householder", "gram_schmidt"]`. Defaults to each one's own default.
+
+    Raises:
+        ValueError: If a name is unknown, or `epsilon` is not a range or a list of
+            positive numbers.
+    """
+
+    weights_only = frozenset({"initializer", "epsilon", "signs"})
+    """Hyperparameters that change initial weights and nothing else."""
+
+    def __init__(
+        self,
+        build: Callable[..., keras.Model],
+        initializers: Sequence[str],
+        epsilon: tuple[float, float] | list[float] = (1e-4, 1.0),
+        signs: Sequence[str] | None = None,
+    ) -> None:
+        """Checks the search space."""
+        super().__init__()
+        self._network = build
+        self._build_takes_hp = "hp" in inspect.signature(build).parameters
+        if isinstance(initializers, str) or not initializers:
+            raise ValueError(
+                "`initializers` must be a list of names, one at least. "
+                f"Received: initializers={initializers!r}"
+            )
+        self._arguments = {
+            name: inspect.signature(type(registration.get(name))).parameters
+            for name in initializers
+        }
+        positive = all(np.isfinite(value) and value > 0 for value in epsilon)
+        rising = not isinstance(epsilon, tuple) or (
+            len(epsilon) == 2 and epsilon[0] < epsilon[1]
+        )
+        if not (len(epsilon) and positive and rising):
+            raise ValueError(
+                "`epsilon` must be a tuple (lowest, highest) or a list of positive "
+                f"numbers. Received: epsilon={epsilon}"
+            )
+        self._epsilon = epsilon
+        self._signs = signs
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Returns the compiled model of one point of the search space."""
+        name = hp.Choice("initializer", list(self._arguments))
+        chosen: dict[str, Any] = {}
+        takers = [n for n, taken in self._arguments.items() if "epsilon" in taken]
+        if takers:
+            with hp.conditional_scope("initializer", takers):
+                if name in takers:
+                    chosen["epsilon"] = self._choose_epsilon(hp)
+        takers = [n for n, taken in self._arguments.items() if "signs" in taken]
+        if takers and self._signs:
+            with hp.conditional_scope("initializer", takers):
+                if name in takers:
+                    chosen["signs"] = hp.Choice("signs", list(self._signs))
+        # A name gives each layer an initializer, and with it a seed, of its own.
+        initializer = name
+        if chosen:
+            config = {**registration.get(name).get_config(), **chosen}
+            initializer = type(registration.get(name)).from_config(config)
+        if self._build_takes_hp:
+            return self._network(initializer, hp=hp)
+        return self._network(initializer)
+
+    def _choose_epsilon(self, hp: keras_tuner.HyperParameters) -> float:
+        if isinstance(self._epsilon, tuple):
+            lowest, highest = self._epsilon
+            value: float = hp.Float("epsilon", lowest, highest, sampling="log")
+        else:
+            value = hp.Choice("epsilon", list(self._epsilon))
+        return value
+
+
+class PopulationTuner(keras_tuner.Tuner):
+    """Runs a KerasTuner search many trials at a time, each with several seeds.
+
+    It asks the oracle for up to `trials_together` trials, trains those that share a
+    network as one `Population`, and reports every one in KerasTuner's own form: a
+    trial has one value a seed of each metric, as of the last epoch, and its score is
+    their mean. `results_summary`, `get_best_models` and resuming a search that was
+    stopped work as in any tuner; `get_best_models` gives the best seed of a trial.
+
+    With arrays every seed gets its own order of samples and its own hold-out
+    (`data_order="seed"`), which all trials of that seed share: they are paired.
+
+    Examples:
+    >>> import keras_tuner
+    >>> from keras_inits import PopulationTuner
+    >>> oracle = keras_tuner.oracles.RandomSearchOracle("val_accuracy", max_trials=20)
+    >>> # tuner = PopulationTuner(oracle, hypermodel, seeds=5)
+    >>> # tuner.search(x, y, epochs=10, validation_split=0.15)
+
+    Args:
+        oracle: An oracle of KerasTuner: grid, random, Bayesian, or Hyperband, which
+            gives as many trials at once as its rounds allow.
+        hypermodel: An `InitializerHyperModel`, or any `HyperModel` with a set
+            `weights_only` of the hyperparameters that change initial weights alone.
+            Without that set the seeds of one trial are trained together.
+        seeds: Seeds of every trial, or how many: `5` stands for 0 to 4. Defaults to
+            `5`.
+        trials_together: Most trials to train at once. Defaults to `16`.
+        **kwargs: Those of `keras_tuner.Tuner`: `directory`, `project_name`,
+            `overwrite`, ...
+
+    Raises:
+        ValueError: If `seeds` or `trials_together` is not positive.
+    """
+
+    def __init__(
+        self,
+        oracle: keras_tuner.Oracle,
+        hypermodel: keras_tuner.HyperModel,
+        seeds: int | Sequence[int] = 5,
+        trials_together: int = 16,
+        **kwargs: Any,
+    ) -> None:
+        """Sets up the search, or takes up one that was stopped."""
+        self.seeds = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(
+                "`seeds` must be a positive number of seeds, or distinct seeds. "
+                f"Received: seeds={seeds}"
+            )
+        if not (isinstance(trials_together, int) and trials_together > 0):
+            raise ValueError(
+                "`trials_together` must be a positive integer. "
+                f"Received: trials_together={trials_together}"
+            )
+        self.trials_together = trials_together
+        super().__init__(oracle, hypermodel, **kwargs)
+
+    def search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
+        """Trains trials until the oracle has no more.
+
+        Args:
+            *fit_args: Those of `Population.fit`.
+            **fit_kwargs: Those of `Population.fit`.
+        """
+        if keras_tuner.src.distribute.utils.is_chief_oracle():
+            super().search(*fit_args, **fit_kwargs)
+            return
+        if "verbose" in fit_kwargs:
+            self.oracle.verbose = fit_kwargs["verbose"]
+        self.on_search_begin()
+        for trials in self._rounds():
+            for together in self._share_a_network(trials):
+                self._run_together(together, *fit_args, **fit_kwargs)
+        self.on_search_end()
+
+    def results(self) -> list[dict[str, Any]]:
+        """Returns the finished trials, best first.
+
+        Returns:
+            A dictionary for each trial: `trial_id`, `values` (its hyperparameters),
+            `scores` (the objective by seed), `mean` and `sd` over the seeds (0 for
+            one seed).
+        """
+        rows = []
+        for trial in self.oracle.get_best_trials(len(self.oracle.trials)):
+            if trial.status != "COMPLETED":
+                continue
+            history = trial.metrics.get_history(self.oracle.objective.name)
+            scores = history[-1].value
+            rows.append(
+                {
+                    "trial_id": trial.trial_id,
+                    "values": _active_values(trial.hyperparameters),
+                    "scores": dict(zip(self.seeds, scores, strict=False)),
+                    "mean": statistics.fmean(scores),
+                    "sd": statistics.stdev(scores) if len(scores) > 1 else 0.0,
+                }
+            )
+        return rows
+
+    def _rounds(self) -> Iterator[list[Any]]:
+        """Yields what the oracle gives at a time, until it has stopped."""
+        slots = [f"{self.tuner_id}-{slot}" for slot in range(self.trials_together)]
+        while slots:
+            self.pre_create_trial()
+            trials = []
+            for slot in list(slots):
+                trial = self.oracle.create_trial(slot)
+                if trial.status == _STOPPED:
+                    slots.remove(slot)
+                elif trial.status == _RUNNING:
+                    trials.append(trial)
+                    if isinstance(self.oracle, GridSearchOracle):
+                        # Else it waits for a trial to end before it gives the next.
+                        self.oracle._populate_next.append(trial.trial_id)
+            if trials:
+                yield trials
+            elif slots:
+                time.sleep(0.1)  # Others are at work on what the oracle waits for.
+
+    def _share_a_network(self, trials: list[Any]) -> list[list[Any]]:
+        weights_only = getattr(self.hypermodel, "weights_only", None)
+        if weights_only is None:
+            return [[trial] for trial in trials]
+        groups: dict[str, list[Any]] = {}
+        for trial in trials:
+            values = _active_values(trial.hyperparameters)
+            network = {k: v for k, v in values.items() if k not in weights_only}
+            groups.setdefault(repr(sorted(network.items())), []).append(trial)
+        return list(groups.values())
+
+    def _run_together(self, trials: list[Any], *args: Any, **kwargs: Any) -> None:
+        for trial in trials:
+            self.on_trial_begin(trial)
+        try:
+            self._train(trials, *args, **kwargs)
+            for trial in trials:
+                trial.status = "COMPLETED"
+        except errors.FatalError:
+            raise
+        except Exception as error:
+            failed = isinstance(error, errors.FailedTrialError)
+            for trial in trials:
+                trial.status = "FAILED" if failed else "INVALID"
+                trial.message = traceback.format_exc()
+        for trial in trials:
+            self.on_trial_end(trial)
+
+    def _train(self, trials: list[Any], *args: Any, **kwargs: Any) -> None:
+        keras.backend.clear_session()
+        members = [
+            {"hp": trial.hyperparameters, "seed": seed}
+            for trial in trials
+            for seed in self.seeds
+        ]
+        population = Population(lambda hp: self._build_hypermodel(hp), members)
+        data = args[0] if args else kwargs.get("x")
+        kwargs.setdefault(
+            "data_order", "seed" if isinstance(data, np.ndarray) else "shared"
+        )
+        kwargs["callbacks"] = self._deepcopy_callbacks(kwargs.get("callbacks", []))
+        population.fit(*args, **kwargs)
+        last = {name: rows[-1] for name, rows in population.member_logs.items()}
+        objective = self.oracle.objective
+        epoch = len(population.history.epoch) - 1
+        for index, trial in enumerate(trials):
+            first = index * len(self.seeds)
+            seeds = range(first, first + len(self.seeds))
+            for member in seeds:
+                metrics = {name: float(values[member]) for name, values in last.items()}
+                self.oracle.update_trial(trial.trial_id, metrics, step=epoch)
+            scores = [float(last[objective.name][member]) for member in seeds]
+            best = max if objective.direction == "max" else min
+            model = population.member(first + scores.index(best(scores)))
+            model.save_weights(self._get_checkpoint_fname(trial.trial_id))
+
+
+def _active_values(hp: keras_tuner.HyperParameters) -> dict[str, Any]:
+    """Returns the hyperparameters that count in a trial."""
+    return {
+        part.name: hp.values[part.name]
+        for part in hp.space
+        if hp.is_active(part) and part.name in hp.values
+    }
