@@ -6,11 +6,37 @@ Importing this package registers every initializer with Keras:
 >>> import keras_inits
 >>> layer = keras.layers.Dense(10, "relu", kernel_initializer="lee_qr")
 
-`keras_inits.available()` lists the names.
+`keras_inits.available()` lists the names. `Population` trains many copies of a network
+as one; `InitializerHyperModel` and `PopulationTuner` search over initializers with
+KerasTuner, which they need installed.
 """
 
+from typing import Any
+
 from keras_inits.initializers import LeeQR, RectangularIdentity, ZerO
+from keras_inits.population import Population, SeedBatches
 from keras_inits.registration import available, get
 
 __version__ = "0.1.0"
-__all__ = ["LeeQR", "RectangularIdentity", "ZerO", "available", "get"]
+__all__ = [
+    "InitializerHyperModel",
+    "LeeQR",
+    "Population",
+    "PopulationTuner",
+    "RectangularIdentity",
+    "SeedBatches",
+    "ZerO",
+    "available",
+    "get",
+]
+
+_NEED_KERAS_TUNER = ("InitializerHyperModel", "PopulationTuner")
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what needs KerasTuner when it is first asked for."""
+    if name in _NEED_KERAS_TUNER:
+        from keras_inits import tuning
+
+        return getattr(tuning, name)
+    raise AttributeError(f"module 'keras_inits' has no attribute '{name}'")

@@ -31,12 +31,15 @@ RUN = {
     "epochs": 3,
     "seed": 0,
 }
+TIMEOUT = 120  # seconds
 QUANTITIES = ("accuracy", "loss", "val_accuracy", "val_loss")
 
 WRITER = """
 import sys
 from experiments.ledger import Ledger
 path, writer, epochs = sys.argv[1], sys.argv[2], int(sys.argv[3])
+print("ready", flush=True)
+sys.stdin.readline()
 ledger = Ledger(path)
 runs = [ledger.begin({"writer": writer, "seed": seed}) for seed in range(80)]
 for epoch in range(epochs):
@@ -61,12 +64,13 @@ def record(ledger, run, *epochs):
 
 
 def start_writer(path, writer, epochs):
-    """Starts a process that prints the number of each epoch that it has recorded."""
+    """Starts a process that, told to go, prints each epoch that it has recorded."""
     arguments = [path, writer, epochs, *QUANTITIES]
     return subprocess.Popen(
         [sys.executable, "-c", WRITER, *map(str, arguments)],
         env={**os.environ, "KERAS_BACKEND": "numpy"},  # which starts fastest
         cwd=ROOT,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -221,8 +225,13 @@ def test_threads_write_at_once(ledger):
 
 def test_processes_make_the_file_and_write_at_once(path):
     writers = [start_writer(path, name, 20) for name in "ab"]
+    assert [writer.stdout.readline() for writer in writers] == ["ready\n"] * 2
     for writer in writers:
-        assert writer.communicate(timeout=120)[0].split() == list(map(str, range(20)))
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    for writer in writers:
+        printed, _ = writer.communicate(timeout=TIMEOUT)
+        assert printed.split() == list(map(str, range(20)))
     rows = Ledger(path).curves()
     assert len(rows) == 2 * 80 * 20
     for row in rows:
@@ -231,11 +240,11 @@ def test_processes_make_the_file_and_write_at_once(path):
 
 def test_kill_loses_nothing_that_was_recorded(path):
     writer = start_writer(path, "killed", 10**9)
-    try:
-        printed = [writer.stdout.readline() for _ in range(10)]
-    finally:
-        writer.send_signal(signal.SIGKILL)
-        printed += writer.communicate(timeout=120)[0].splitlines()
+    writer.stdin.write("go\n")
+    writer.stdin.flush()
+    printed = [writer.stdout.readline() for _ in range(10)]
+    writer.send_signal(signal.SIGKILL)
+    printed += writer.communicate(timeout=TIMEOUT)[0].splitlines()
     assert writer.returncode == -signal.SIGKILL
     recorded = int(printed[-1]) + 1
     ledger = Ledger(path)
@@ -269,7 +278,7 @@ def test_newer_version(ledger, path):
         (1, 2),
         {1: "a"},
         b"a",
-        {"a": [RUN, {}, ...]},
+        {"a": [{1, 2}]},
     ],
     ids=str,
 )

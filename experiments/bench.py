@@ -1,0 +1,251 @@
+"""Speed: ratios of medians, of things measured in turn in one run."""
+
+import multiprocessing
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from experiments.progress import console
+from experiments.report import Table
+
+DEPTH, MEMBERS, BATCH, STEPS, ROUNDS = 120, 80, 100, 20, 5
+
+
+def initializers() -> None:
+    """Times the initializers against Keras' own of the same shape."""
+    _in_child(_initializers, threads=None)
+
+
+def _initializers(pipe: Connection) -> None:
+    import keras
+
+    import keras_inits
+
+    ours = {name: keras_inits.get(name) for name in keras_inits.available()}
+    theirs = {name: keras.initializers.get(name) for name in ("ones", "random_normal")}
+    orthogonal = keras.initializers.get("orthogonal")
+    rows = []
+    for shape in ((784, 10), (1024, 512), (4096, 2048)):
+        calls = {
+            name: lambda i=initializer: keras.ops.convert_to_numpy(i(shape)[-1, -1])
+            for name, initializer in (ours | theirs).items()
+        }
+        times = _interleaved(calls, rounds=15)
+        slow = {"orthogonal": lambda: keras.ops.convert_to_numpy(orthogonal(shape)[0])}
+        times |= _interleaved(slow, rounds=3)
+        for name in ours:
+            rows.append(
+                [
+                    f"{shape[0]}×{shape[1]}",
+                    name,
+                    f"{1e3 * times[name]:.2f}",
+                    *(f"{times[name] / times[n]:.3g}" for n in (*theirs, "orthogonal")),
+                ]
+            )
+    pipe.send(
+        Table(
+            "Initializers called through Keras",
+            ["shape", "name", "ms", "/ ones", "/ random_normal", "/ orthogonal"],
+            rows,
+        )
+    )
+
+
+def population() -> None:
+    """Times 80 members of the 120-layer network against plain `fit` of one.
+
+    The two run in processes of their own, since TensorFlow's threads are set once for
+    each: plain Keras with its default, a population with one thread an operation.
+    """
+    plain, many = (_worker(_train, threads, n) for n, threads in ((1, None), (MEMBERS, 1)))
+    setup = {name: pipe.recv() for name, pipe in (("plain", plain), ("many", many))}
+    times: dict[str, list[float]] = {"plain": [], "many": []}
+    for _ in range(ROUNDS):
+        for name, pipe in (("plain", plain), ("many", many)):
+            pipe.send("go")
+            times[name].append(pipe.recv())
+    for pipe in (plain, many):
+        pipe.send(None)
+    step = {name: statistics.median(values) for name, values in times.items()}
+    # Ten epochs on the 59,500 training images of MNIST.
+    whole = {n: sum(setup[n]) + 5950 * step[n] for n in step}
+    rows = [
+        [
+            label,
+            f"{setup[name][0]:.1f}",
+            f"{setup[name][1]:.1f}",
+            f"{1e3 * step[name]:.1f}",
+            f"{1e3 * step[name] / members:.2f}",
+        ]
+        for name, label, members in (
+            ("plain", "plain fit, 1 member", 1),
+            ("many", f"population, {MEMBERS} members", MEMBERS),
+        )
+    ]
+    console.print(
+        Table(
+            f"Training {DEPTH} hidden layers of 10 and 6 units, batch {BATCH}",
+            ["", "build (s)", "trace (s)", "step (ms)", "step and member (ms)"],
+            rows,
+        ).to_rich()
+    )
+    console.print(
+        f"Ratio for a member's step: {MEMBERS * step['plain'] / step['many']:.1f}; "
+        "with building and tracing, over 10 epochs of MNIST: "
+        f"{MEMBERS * whole['plain'] / whole['many']:.1f}."
+    )
+
+
+def _train(pipe: Connection, members: int) -> None:
+    import keras
+
+    from experiments import networks
+    from keras_inits import Population
+
+    def build(initializer: str = "he_normal") -> keras.Model:
+        hidden = networks.alternating(DEPTH)
+        return networks.feedforward(784, 10, hidden, initializer)
+
+    rng = np.random.default_rng(0)
+    x = rng.random((STEPS * BATCH, 784), dtype=np.float32)
+    y = rng.integers(0, 10, len(x))
+    start = time.perf_counter()
+    names = ["lee_qr", "orthogonal", "glorot_uniform", "he_normal"]
+    names += ["zer_o", "rectangular_identity", "glorot_normal", "he_uniform"]
+    if members == 1:
+        model = build()
+    else:
+        each = range(members // len(names))
+        pairs = [{"initializer": name, "seed": seed} for name in names for seed in each]
+        model = Population(build, pairs)
+    built = time.perf_counter()
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(x[:BATCH], y[:BATCH], batch_size=BATCH, verbose=0)
+    pipe.send((built - start, time.perf_counter() - built))
+    clock = _Clock()
+    model.fit(x, y, batch_size=BATCH, verbose=0)  # The shape of its batches is new.
+    while pipe.recv():
+        model.fit(x, y, batch_size=BATCH, verbose=0, callbacks=[clock.callback()])
+        pipe.send(clock.median())
+
+
+class _Clock:
+    """Times the steps of a `fit` from the end of one to the end of the next."""
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+
+    def callback(self) -> Any:
+        import keras
+
+        self.ends = []
+        return keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda *_: self.ends.append(time.perf_counter())
+        )
+
+    def median(self) -> float:
+        return float(np.median(np.diff(self.ends)))
+
+
+def tuner() -> None:
+    """Counts trials an hour of the tuner and of KerasTuner's own grid search."""
+    each = {}
+    for kind, threads in (("grid", None), ("population", 1)):
+        pipe = _worker(_tune, threads, kind)
+        each[kind] = pipe.recv()
+    rows = [
+        [kind, str(trials), f"{seconds:.0f}", f"{3600 * trials / seconds:.0f}"]
+        for kind, (trials, seconds) in each.items()
+    ]
+    console.print(
+        Table(
+            "The same grid: 20 hidden layers, digits, 5 epochs, 3 seeds a trial",
+            ["tuner", "trials", "seconds", "trials an hour"],
+            rows,
+        ).to_rich()
+    )
+    rate = {kind: trials / seconds for kind, (trials, seconds) in each.items()}
+    console.print(f"Ratio of trials an hour: {rate['population'] / rate['grid']:.1f}.")
+
+
+def _tune(pipe: Connection, kind: str) -> None:
+    import keras
+    import keras_tuner
+
+    from experiments import datasets, networks
+    from keras_inits import InitializerHyperModel, PopulationTuner
+
+    data = datasets.load("digits")
+    x, y = datasets.scale(data, "unit"), data.y
+
+    def build(initializer: Any) -> keras.Model:
+        model = networks.feedforward(64, 10, networks.alternating(20), initializer)
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    names = ["lee_qr", "rectangular_identity", "zer_o", "orthogonal", "he_normal"]
+    hypermodel = InitializerHyperModel(build, names, [0.001, 0.01, 0.1, 1.0])
+    oracle = keras_tuner.oracles.GridSearchOracle("val_accuracy")
+    fit = {"epochs": 5, "batch_size": 32, "validation_split": 0.15, "verbose": 0}
+    with tempfile.TemporaryDirectory() as folder:
+        made: Any
+        if kind == "population":
+            made = PopulationTuner(oracle, hypermodel, seeds=3, directory=folder)
+        else:
+            made = keras_tuner.Tuner(
+                oracle, hypermodel, executions_per_trial=3, directory=folder
+            )
+        start = time.perf_counter()
+        made.search(x, y, **fit)
+        pipe.send((len(made.oracle.trials), time.perf_counter() - start))
+
+
+def _interleaved(
+    calls: dict[str, Callable[[], Any]], rounds: int
+) -> dict[str, float]:
+    """Returns the median seconds of each call, made in turn."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        call()
+    for _ in range(rounds):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def _worker(target: Callable[..., None], threads: int | None, *args: Any) -> Connection:
+    """Starts a process with TensorFlow's threads for one operation set, or default."""
+    here, there = multiprocessing.Pipe()
+    names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+    before = {name: os.environ.pop(name, None) for name in names}
+    if threads is not None:
+        os.environ[names[0]] = str(threads)
+    try:
+        context = multiprocessing.get_context("spawn")
+        context.Process(target=target, args=(there, *args), daemon=True).start()
+    finally:
+        os.environ.update({n: v for n, v in before.items() if v is not None})
+    there.close()
+    return here
+
+
+def _in_child(target: Callable[..., None], threads: int | None) -> None:
+    console.print(_worker(target, threads).recv().to_rich())
+
+
+BENCHES: dict[str, Callable[[], None]] = {
+    "initializers": initializers,
+    "population": population,
+    "tuner": tuner,
+}
+"""What `python -m experiments bench` knows."""
+
+__all__: Sequence[str] = ["BENCHES", "initializers", "population", "tuner"]

@@ -1,0 +1,82 @@
+"""The papers' architectures as plain Keras code."""
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+
+def alternating(depth: int, widths: Sequence[int] = (10, 6)) -> tuple[int, ...]:
+    """Returns the widths of `depth` hidden layers that take turns.
+
+    Args:
+        depth: Number of hidden layers.
+        widths: Widths that are repeated in turn. Defaults to `(10, 6)`.
+
+    Raises:
+        ValueError: If `depth` is negative.
+
+    Examples:
+        >>> alternating(5)
+        (10, 6, 10, 6, 10)
+    """
+    if depth < 0:
+        raise ValueError(f"`depth` must not be negative. Received: depth={depth}")
+    return tuple(widths[layer % len(widths)] for layer in range(depth))
+
+
+def feedforward(
+    features: int,
+    classes: int,
+    hidden: Sequence[int],
+    initializer: Any,
+    activation: str = "relu",
+    output_initializer: Any = None,
+) -> keras.Sequential:
+    """Builds a classifier of dense layers: `hidden`, then softmax over the classes.
+
+    Args:
+        features: Number of inputs.
+        classes: Number of classes.
+        hidden: Width of each hidden layer.
+        initializer: Initializer of the kernels; biases start at zero.
+        activation: Activation of the hidden layers, a name that Keras knows.
+        output_initializer: Initializer of the last kernel. Defaults to `initializer`.
+
+    Raises:
+        ValueError: If the activation is unknown.
+
+    Examples:
+        >>> feedforward(64, 10, alternating(60), "lee_qr").count_params()
+        4812
+    """
+    check_activation(activation)
+    layers = [
+        keras.layers.Dense(width, activation, kernel_initializer=initializer)
+        for width in hidden
+    ]
+    output = keras.layers.Dense(
+        classes, "softmax", kernel_initializer=output_initializer or initializer
+    )
+    return keras.Sequential([keras.Input((features,)), *layers, output])
+
+
+def check_activation(activation: str) -> None:
+    """Raises a `ValueError` that names the near ones if Keras has no such activation.
+
+    Examples:
+        >>> check_activation("rellu")
+        Traceback (most recent call last):
+        ...
+        ValueError: Unknown activation. Did you mean relu, relu6, elu? \
+Received: activation=rellu
+    """
+    known = [name for name in dir(keras.activations) if name[0].islower()]
+    known = [n for n in known if n not in ("get", "serialize", "deserialize")]
+    if activation not in known:
+        near = difflib.get_close_matches(str(activation), known)
+        hint = f"Did you mean {', '.join(near)}?" if near else f"Accepted: {known}."
+        raise ValueError(
+            f"Unknown activation. {hint} Received: activation={activation}"
+        )

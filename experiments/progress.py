@@ -1,0 +1,73 @@
+"""What long work shows while it runs: how far it is, and the time left."""
+
+from typing import Any
+
+import keras
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+console = Console()
+
+
+def progress_bar() -> Progress:
+    """Returns the bar of this project: what, how far, time taken, time left."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("batches"),
+        TimeElapsedColumn(),
+        TextColumn("taken,"),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+        TextColumn("{task.fields[logs]}", style="dim"),
+        console=console,
+    )
+
+
+class FitProgress(keras.callbacks.Callback):
+    """Shows the training of a model as one task of a progress bar.
+
+    Args:
+        bar: From `progress_bar`, started by the caller.
+        description: What is being trained.
+    """
+
+    def __init__(self, bar: Progress, description: str) -> None:
+        """Keeps the bar."""
+        super().__init__()
+        self.bar = bar
+        self.description = description
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "FitProgress":
+        """Copies all but the bar, which has locks: KerasTuner copies callbacks."""
+        return FitProgress(self.bar, self.description)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Adds the task."""
+        self._task = self.bar.add_task(self.description, total=None, logs="")
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Moves to the epoch, which is not the first if the run was resumed."""
+        if steps := self.params["steps"]:
+            self.bar.update(
+                self._task, total=steps * self.params["epochs"], completed=steps * epoch
+            )
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Moves on."""
+        self.bar.advance(self._task)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Shows the mean accuracy of the members."""
+        accuracy = (logs or {}).get("val_accuracy")
+        if accuracy is not None:
+            text = f"epoch {epoch + 1}, mean accuracy {100 * float(accuracy):.1f} %"
+            self.bar.update(self._task, logs=text)

@@ -1,0 +1,184 @@
+"""Reports: tables beside the published numbers, as text, Markdown and HTML."""
+
+import base64
+import csv
+import html
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import rich.table
+
+_PUBLISHED = Path(__file__).parent / "published"
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
+       padding: 0 1rem; color: #222; }
+table { border-collapse: collapse; margin: 1rem 0; }
+th, td { padding: .3rem .8rem; border-bottom: 1px solid #ddd; text-align: right; }
+th:first-child, td:first-child { text-align: left; }
+img { max-width: 100%; }
+"""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text cells.
+
+    Args:
+        title: What it shows.
+        columns: Headings.
+        rows: Cells, as many in each row as there are columns.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def to_rich(self) -> rich.table.Table:
+        """Returns the table for a terminal."""
+        table = rich.table.Table(title=self.title, title_justify="left")
+        for index, column in enumerate(self.columns):
+            table.add_column(column, justify="right" if index else "left")
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+    def to_markdown(self) -> str:
+        """Returns the table as Markdown.
+
+        Examples:
+            >>> print(Table("Accuracy", ["method", "%"], [["he", "11.3"]]).to_markdown())
+            | method | % |
+            | --- | ---: |
+            | he | 11.3 |
+        """
+        lines = [self.columns, ["---", *["---:"] * (len(self.columns) - 1)], *self.rows]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+    def to_html(self) -> str:
+        """Returns the table as HTML."""
+
+        def line(tag: str, cells: Iterable[str]) -> str:
+            cells = "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells)
+            return f"<tr>{cells}</tr>"
+
+        rows = "\n".join(line("td", row) for row in self.rows)
+        return f"<table>\n{line('th', self.columns)}\n{rows}\n</table>"
+
+
+@dataclass
+class Report:
+    """A page of text, tables and pictures.
+
+    Args:
+        title: Heading of the page.
+        parts: What it holds, in order: paragraphs, tables, and paths of PNG files.
+    """
+
+    title: str
+    parts: list[str | Table | Path] = field(default_factory=list)
+
+    def write(self, folder: Path, name: str) -> list[Path]:
+        """Writes `name.md` and a self-contained `name.html`, and returns their paths."""
+        folder.mkdir(parents=True, exist_ok=True)
+        markdown, page = [f"# {self.title}"], [f"<h1>{html.escape(self.title)}</h1>"]
+        for part in self.parts:
+            if isinstance(part, Table):
+                markdown += [f"**{part.title}**", part.to_markdown()]
+                page += [f"<h2>{html.escape(part.title)}</h2>", part.to_html()]
+            elif isinstance(part, Path):
+                markdown.append(f"![{part.stem}]({part.name})")
+                data = base64.b64encode(part.read_bytes()).decode()
+                page.append(
+                    f'<img alt="{part.stem}" src="data:image/png;base64,{data}">'
+                )
+            else:
+                markdown.append(part)
+                page.append(f"<p>{html.escape(part)}</p>")
+        paths = [folder / f"{name}.md", folder / f"{name}.html"]
+        paths[0].write_text("\n\n".join(markdown) + "\n", encoding="utf-8")
+        head = (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+            f"<title>{html.escape(self.title)}</title><style>{_STYLE}</style></head>"
+        )
+        body = "\n".join(page)
+        paths[1].write_text(f"{head}\n<body>\n{body}\n</body></html>\n", "utf-8")
+        return paths
+
+
+def published(experiment: str) -> list[dict[str, str]]:
+    """Returns the numbers that the paper prints, a dictionary for each.
+
+    Examples:
+        >>> len(published("lee-table2"))
+        80
+    """
+    path = _PUBLISHED / f"{experiment}.csv"
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def mean_sd(values: Sequence[float]) -> str:
+    """Formats percentages as mean ± standard deviation; the mean alone for one value.
+
+    Examples:
+        >>> mean_sd([88.0, 90.0])
+        '89.0 ± 1.4'
+        >>> mean_sd([])
+        ''
+    """
+    if not values:
+        return ""
+    mean = f"{statistics.fmean(values):.1f}"
+    return f"{mean} ± {statistics.stdev(values):.1f}" if len(values) > 1 else mean
+
+
+def beside_published(
+    rows: Sequence[Mapping[str, Any]], printed: Sequence[Mapping[str, str]]
+) -> list[Table]:
+    """Sets the final accuracies of a table's cells beside the published ones.
+
+    Args:
+        rows: Final rows of the ledger, with `dataset`, `activation`, `method` and
+            `val_accuracy`, a fraction.
+        printed: From `published`.
+
+    Returns:
+        One table for each data set and activation that has been run: a line for each
+        method with ours (mean ± sd over seeds), the published number, and the
+        difference; what has not been run is left empty.
+    """
+    tables = []
+    cells = dict.fromkeys((row["dataset"], row["activation"]) for row in rows)
+    for dataset, activation in cells:
+        here = [r for r in rows if (r["dataset"], r["activation"]) == (dataset, activation)]
+        theirs = {
+            line["method"]: float(line["val_accuracy"])
+            for line in printed
+            if (line["dataset"], line["activation"]) == (dataset, activation)
+        }
+        lines = []
+        for method in theirs or dict.fromkeys(row["method"] for row in here):
+            ours = [100 * r["val_accuracy"] for r in here if r["method"] == method]
+            known = method in theirs
+            lines.append(
+                [
+                    method,
+                    mean_sd(ours),
+                    str(len(ours) or ""),
+                    f"{theirs[method]:.1f}" if known else "",
+                    f"{statistics.fmean(ours) - theirs[method]:+.1f}"
+                    if known and ours
+                    else "",
+                ]
+            )
+        tables.append(
+            Table(
+                f"Validation accuracy (%), {dataset}, {activation}",
+                ["method", "ours ± sd", "seeds", "published", "difference"],
+                lines,
+            )
+        )
+    return tables
