@@ -36,7 +36,7 @@ PresetName = Annotated[str, typer.Option("--preset", help="smoke, desk or paper.
 
 @contextlib.contextmanager
 def _plain_errors() -> Iterator[None]:
-    """Prints what a user got wrong as one sentence, without the way through the code."""
+    """Prints what a user got wrong as one sentence, without a traceback."""
     try:
         yield
     except (ValueError, OSError) as error:
@@ -122,7 +122,7 @@ def report(experiment: str, results: Folder = Path("results")) -> None:
 
 
 def _print_report(experiment: str, results: Path) -> None:
-    from experiments import catalogue
+    from experiments import catalogue, plots
     from experiments.ledger import Ledger
     from experiments.progress import console
     from experiments.report import Report, beside_published, published
@@ -134,7 +134,8 @@ def _print_report(experiment: str, results: Path) -> None:
             f"There are no results in {results}. Make some with: python -m experiments "
             f"run {experiment}"
         )
-    rows = Ledger(path).final(experiment=experiment)
+    ledger = Ledger(path)
+    rows = ledger.final(experiment=experiment)
     tables = beside_published(rows, published(experiment))
     for table in tables:
         console.print(table.to_rich())
@@ -143,10 +144,32 @@ def _print_report(experiment: str, results: Path) -> None:
         "Protocol: " + ", ".join(f"{key} = {value}" for key, value in p.items())
         for p in protocols.values()
     ]
-    page = Report(f"{experiment}: {found.what} ({found.source})", [*tables, *notes])
-    written = page.write(results / experiment, "report")
-    Ledger(path).export(results / experiment / f"{experiment}.csv", rows)
-    console.print("Report:", *map(str, written))
+    folder = results / experiment
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = []
+    for dataset, activation in dict.fromkeys(
+        (row["dataset"], row["activation"]) for row in rows
+    ):
+        here = {"dataset": dataset, "activation": activation}
+        pictures.append(
+            plots.curves(
+                ledger.curves(experiment=experiment, **here),
+                f"{dataset}, {activation}: {found.what}",
+                folder / f"{dataset}-{activation}.png",
+            )
+        )
+    command = (
+        f"Made by `python -m experiments run {experiment}`, from {len(rows)} runs."
+    )
+    page = Report(
+        f"{experiment}: {found.what} ({found.source})",
+        [*tables, *pictures, *notes, command],
+    )
+    written = [*pictures, *page.write(folder, "report")]
+    written.append(folder / f"{experiment}.csv")
+    ledger.export(written[-1], rows)
+    for file in written:
+        console.print(str(file), soft_wrap=True)
 
 
 @app.command()
@@ -198,7 +221,7 @@ def search(
 
 @app.command()
 def demo(results: Folder = Path("results")) -> None:
-    """Runs the main job on embedded data: which initializer trains a deep, narrow net?"""
+    """Runs the main job on embedded data: what trains a deep and narrow network?"""
     search(
         "deep-narrow",
         epsilon=[1e-4, 1e-2, 0.1, 1.0, 10.0],

@@ -72,7 +72,9 @@ def find(kind: str, name: str, known: Mapping[str, Any]) -> Any:
     if name not in known:
         near = difflib.get_close_matches(name, known)
         hint = (
-            f"Did you mean {', '.join(near)}?" if near else f"Accepted: {', '.join(known)}."
+            f"Did you mean {', '.join(near)}?"
+            if near
+            else f"Accepted: {', '.join(known)}."
         )
         raise ValueError(f"Unknown {kind}. {hint} Received: {kind}={name}")
     return known[name]

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from keras_inits import LeeQR, RectangularIdentity, ZerO
-
 from experiments import networks
 from experiments.datasets import Scaling
+from keras_inits import LeeQR, RectangularIdentity, ZerO
 
 METHODS = ("proposed", "orthogonal", "xavier", "he", "zero", "identity", "rai", "gsm")
 """The columns of the paper's tables, in its order."""

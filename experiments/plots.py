@@ -39,7 +39,9 @@ def scores(
         color="#b2182b",
         fontsize=9,
     )
-    axes.set_yticks(range(len(results)), [label(r["values"]) for r in reversed(results)])
+    axes.set_yticks(
+        range(len(results)), [label(r["values"]) for r in reversed(results)]
+    )
     axes.set_xlim(0, 100)
     axes.set_xlabel("validation accuracy (%), a dot for each seed")
     axes.set_title(title, loc="left", fontsize=11, pad=16)
@@ -74,6 +76,43 @@ def epsilon(
     axes.set_ylabel("validation accuracy (%)\nmean ± sd over seeds")
     axes.set_title(title, loc="left", fontsize=11)
     axes.legend(frameon=False)
+    figure.savefig(path)
+    return path
+
+
+def curves(rows: Sequence[Mapping[str, Any]], title: str, path: Path) -> Path:
+    """Draws validation accuracy over epochs: the mean of each method, and its range.
+
+    Args:
+        rows: Of the ledger, with `method`, `epoch`, `seed` and `val_accuracy`.
+        title: Heading of the picture.
+        path: The PNG file to write.
+    """
+    figure = Figure(figsize=(8, 4.2), layout="constrained")
+    axes = figure.subplots()
+    methods = dict.fromkeys(row["method"] for row in rows)
+    markers = dict(zip(methods, "osv^D*Px", strict=False))
+    for method in methods:
+        by_epoch: dict[int, list[float]] = {}
+        for row in rows:
+            if row["method"] == method:
+                values = by_epoch.setdefault(row["epoch"] + 1, [])
+                values.append(100 * row["val_accuracy"])
+        epochs = sorted(by_epoch)
+        mean = [np.mean(by_epoch[epoch]) for epoch in epochs]
+        axes.plot(epochs, mean, marker=markers.get(method, "."), ms=5, label=method)
+        axes.fill_between(
+            epochs,
+            [min(by_epoch[epoch]) for epoch in epochs],
+            [max(by_epoch[epoch]) for epoch in epochs],
+            alpha=0.15,
+        )
+    axes.set_ylim(0, 100)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("validation accuracy (%)\nmean and range over seeds")
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.savefig(path)
     return path
 

@@ -49,7 +49,8 @@ class Table:
         """Returns the table as Markdown.
 
         Examples:
-            >>> print(Table("Accuracy", ["method", "%"], [["he", "11.3"]]).to_markdown())
+            >>> table = Table("Accuracy", ["method", "%"], [["he", "11.3"]])
+            >>> print(table.to_markdown())
             | method | % |
             | --- | ---: |
             | he | 11.3 |
@@ -81,7 +82,7 @@ class Report:
     parts: list[str | Table | Path] = field(default_factory=list)
 
     def write(self, folder: Path, name: str) -> list[Path]:
-        """Writes `name.md` and a self-contained `name.html`, and returns their paths."""
+        """Writes `name.md` and a self-contained `name.html`; returns their paths."""
         folder.mkdir(parents=True, exist_ok=True)
         markdown, page = [f"# {self.title}"], [f"<h1>{html.escape(self.title)}</h1>"]
         for part in self.parts:
@@ -153,7 +154,9 @@ def beside_published(
     tables = []
     cells = dict.fromkeys((row["dataset"], row["activation"]) for row in rows)
     for dataset, activation in cells:
-        here = [r for r in rows if (r["dataset"], r["activation"]) == (dataset, activation)]
+        here = [
+            r for r in rows if (r["dataset"], r["activation"]) == (dataset, activation)
+        ]
         theirs = {
             line["method"]: float(line["val_accuracy"])
             for line in printed

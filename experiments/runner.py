@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -45,7 +46,7 @@ def run_cell(
     Returns:
         The number of members that were trained.
     """
-    members = [
+    members: list[dict[str, Any]] = [
         {"method": method, "seed": seed}
         for method in methods
         for seed in seeds
@@ -71,7 +72,7 @@ def run_cell(
         metrics=["accuracy"],
     )
     train, validation = _batches(cell, dataset, population.seeds, protocol)
-    runs = [cell.run(**member, protocol=protocol) for member in members]
+    runs = [cell.run(m["method"], m["seed"], protocol) for m in members]
     backup = _backup_folder(ledger, runs)
     callbacks = [
         LedgerCallback(ledger, [ledger.begin(run) for run in runs]),
@@ -102,9 +103,7 @@ def _batches(
     size = protocol.batch_size
     return (
         SeedBatches(x, dataset.y, seeds, train, size),
-        SeedBatches(
-            x, dataset.y, seeds, validation, _VALIDATION_BATCH, shuffle=False
-        ),
+        SeedBatches(x, dataset.y, seeds, validation, _VALIDATION_BATCH, shuffle=False),
     )
 
 

@@ -100,7 +100,11 @@ def deep_narrow(
     name = f"search-{dataset}-{activation}-{depth}-{epochs}-{scaling}-{oracle}"
     name = name.replace("/", "_")
     tuner = PopulationTuner(
-        ORACLES[oracle]("val_accuracy", max_trials=limit, **({} if oracle == "grid" else {"seed": 1})),
+        ORACLES[oracle](
+            "val_accuracy",
+            max_trials=limit,
+            **({} if oracle == "grid" else {"seed": 1}),
+        ),
         hypermodel,
         seeds=seeds,
         directory=str(folder / "keras_tuner"),
@@ -153,15 +157,13 @@ def _report(
     )
     console.print(table.to_rich())
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = [
-        plots.scores(results, chance, title, folder / "accuracy.png"),
-        plots.epsilon(results, title, folder / "epsilon.png"),
-    ]
-    pictures = [picture for picture in pictures if picture]
+    pictures = [plots.scores(results, chance, title, folder / "accuracy.png")]
+    if over_epsilon := plots.epsilon(results, title, folder / "epsilon.png"):
+        pictures.append(over_epsilon)
     note = (
-        f"A seed counts as trained above one and a half times chance ({100 * chance:.1f} "
-        "%). Accuracy is that after the last epoch on 15 % of the samples, drawn anew for "
-        "each seed and shared by all initializers."
+        "A seed counts as trained above one and a half times chance "
+        f"({100 * chance:.1f} %). Accuracy is that after the last epoch on 15 % of the "
+        "samples, drawn anew for each seed and shared by all initializers."
     )
     report = Report(f"Deep, narrow search on {data.name}", [table, note, *pictures])
     return [*pictures, *report.write(folder, "report")]

@@ -8,14 +8,16 @@ import numpy as np
 from keras import layers, ops
 
 # Activations that treat entries one by one, so that any layout will do.
-_ELEMENTWISE = {
+_ELEMENTWISE = [
     getattr(keras.activations, name)
     for name in (
         "elu celu exponential gelu hard_sigmoid hard_silu hard_tanh leaky_relu linear "
         "log_sigmoid mish relu relu6 selu sigmoid silu soft_shrink softplus softsign "
         "sparse_plus squareplus tanh tanh_shrink threshold hard_shrink"
     ).split()
-}
+]
+# Those that look along the units. What a user's own function looks at is not known.
+_ALONG_UNITS = [keras.activations.softmax, keras.activations.log_softmax]
 
 
 class DenseStack:
@@ -72,31 +74,35 @@ def chain(model: keras.Model) -> list[keras.Layer] | None:
     stack = [layer for layer in model.layers if type(layer) is not layers.Flatten]
     if not stack or type(stack[0]) is not layers.Dense or len(model.input_shape) < 2:
         return None
-    flat = len(model.input_shape) == 2 or type(model.layers[0]) is layers.Flatten
-    plain = all(
-        type(layer) is layers.Activation
-        or (
-            type(layer) is layers.Dense
-            and layer.lora_rank is None
-            and layer.quantization_mode is None
-        )
-        for layer in stack
-    )
-    simple = all(
-        layer.compute_dtype == layer.variable_dtype == "float32"
-        and getattr(layer, "activity_regularizer", None) is None
-        for layer in stack
+    flat = len(model.input_shape) == 2 or (
+        type(model.layers[0]) is layers.Flatten
+        and model.layers[0].data_format == "channels_last"
     )
     regularized = any(
         variable.regularizer is not None for variable in model.trainable_variables
     )
     frozen = len(model.trainable_variables) < len(model.variables)
-    return stack if flat and plain and simple and not regularized | frozen else None
+    plain = flat and all(_is_plain(layer) for layer in stack)
+    return stack if plain and not regularized | frozen else None
+
+
+def _is_plain(layer: keras.Layer) -> bool:
+    if type(layer) is layers.Dense:
+        plain = layer.lora_rank is None and layer.quantization_mode is None
+    else:
+        plain = type(layer) is layers.Activation
+    return (
+        plain
+        and layer.compute_dtype == layer.variable_dtype == "float32"
+        and getattr(layer, "activity_regularizer", None) is None
+        and layer.activation in _ELEMENTWISE + _ALONG_UNITS
+    )
 
 
 def _first_product(kernel: Any, x: Any, seed_of: np.ndarray | None) -> Any:
     """Multiplies the inputs, the one signal that members have in common."""
     members, features, units = kernel.shape
+    x = ops.cast(x, kernel.dtype)
     kernel = ops.transpose(kernel, (0, 2, 1))
     if seed_of is None:
         x = ops.reshape(x, (-1, features))

@@ -202,14 +202,44 @@ def _check_alike(
 
 def _architecture(model: keras.Model) -> list[Any]:
     """Lists the layers and variables of a model without names and initial values."""
-    layers: list[Any] = [
-        (type(layer).__name__, _without_initial(_config(layer)))
-        for layer in model._flatten_layers(include_self=False, recursive=True)
-    ]
-    return layers + [
+    parts: list[Any] = []
+    for layer in model._flatten_layers(recursive=True):
+        config = _config(layer)
+        if layer is not model:
+            parts.append((type(layer).__name__, _without_initial(config)))
+        parts += _wiring(config)
+    return parts + [
         (variable.path.split("/")[-1], tuple(variable.shape), variable.dtype)
         for variable in variables(model)
     ]
+
+
+def _wiring(config: Mapping[str, Any]) -> list[Any]:
+    """Lists the operations of a functional model and what each is applied to."""
+    operations = [
+        operation
+        for operation in config.get("layers", [])
+        if isinstance(operation, Mapping) and "inbound_nodes" in operation
+    ]
+    # Keras numbers names anew for every model that it builds.
+    places = {operation["name"]: place for place, operation in enumerate(operations)}
+
+    def placed(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: placed(entry) for key, entry in value.items()}
+        if isinstance(value, list | tuple):
+            return [placed(entry) for entry in value]
+        return places.get(value, value) if isinstance(value, str) else value
+
+    nodes = [
+        (
+            operation["class_name"],
+            _without_initial(operation["config"]),
+            placed(operation["inbound_nodes"]),
+        )
+        for operation in operations
+    ]
+    return nodes + [placed(config["output_layers"])] if nodes else []
 
 
 def _config(layer: keras.Layer) -> dict[str, Any]:

@@ -46,6 +46,37 @@ class MemberMetrics(keras.metrics.Metric):
             for index, variable in enumerate(compiled.variables)
         ]
 
+    @property
+    def are_means(self) -> bool:
+        """Whether every metric is a mean over samples, as accuracies and errors are.
+
+        These need no mapping over members: they are taken over all samples of all
+        members at once, and summed for each member.
+        """
+        metrics = self._hidden.compiled.metrics if self.states else []
+        return all(
+            isinstance(metric, keras.metrics.MeanMetricWrapper)
+            and type(metric).update_state
+            is keras.metrics.MeanMetricWrapper.update_state
+            for metric in metrics
+        )
+
+    def update_means(self, y: Any, y_pred: Any) -> None:
+        """Adds targets and outputs `(members, batch, ...)` to all metrics."""
+        batch = ops.shape(y_pred)[1]
+        y, y_pred = (ops.reshape(a, (-1, *a.shape[2:])) for a in (y, y_pred))
+        for metric, total, count in zip(
+            self._hidden.compiled.metrics,
+            self.states[::2],
+            self.states[1::2],
+            strict=True,
+        ):
+            values = metric._fn(y, y_pred, **metric._fn_kwargs)
+            values = ops.reshape(values, (self._members, batch, -1))
+            values = ops.cast(ops.mean(values, axis=-1), total.dtype)
+            total.assign_add(ops.sum(values, axis=1))
+            count.assign_add(ops.full(count.shape, batch, count.dtype))
+
     def update_losses(self, losses: Any, batch: Any) -> None:
         """Adds the mean losses `(members,)` of a batch of so many samples."""
         batch = ops.cast(batch, self._losses.dtype)
@@ -59,7 +90,14 @@ class MemberMetrics(keras.metrics.Metric):
     def result(self) -> dict[str, Any]:
         """Returns the value `(members,)` of the loss and of every metric."""
         values = {"loss": self._losses / ops.maximum(self._samples, 1)}
-        if self.states:
+        if self.states and self.are_means:
+            means = zip(self.states[::2], self.states[1::2], strict=True)
+            compiled = self._hidden.compiled.result()
+            values |= {
+                name: ops.divide_no_nan(total, count)
+                for name, (total, count) in zip(compiled, means, strict=True)
+            }
+        elif self.states:
             values |= ops.vectorized_map(
                 self._hidden.compiled.stateless_result,
                 [ops.convert_to_tensor(state) for state in self.states],

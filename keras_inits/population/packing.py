@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
@@ -56,7 +55,9 @@ class Packing:
 
         def apply(matrix: Any) -> Any:
             pieces = self._split(matrix, group)
-            for i, (index, constrain) in enumerate(zip(group, constraints, strict=True)):
+            for i, (index, constrain) in enumerate(
+                zip(group, constraints, strict=True)
+            ):
                 if constrain is not None:
                     shape = tuple(self.variables[index].shape)
                     stacked = ops.reshape(pieces[i], (-1, *shape))

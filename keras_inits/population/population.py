@@ -86,6 +86,7 @@ class Population(keras.Model):
         model = members_module.build_one(build, members[0])
         # Out of Keras' sight: the variables of this model hold no member.
         self._hidden = SimpleNamespace(build=build, members=members, model=model)
+        self._hidden.logs = MemberLogs(None)
         layers = chain(model)
         self._hidden.stack = None if layers is None else DenseStack(layers)
         states = members_module.initial_states(build, members, model)
@@ -117,8 +118,8 @@ class Population(keras.Model):
     @property
     def member_logs(self) -> dict[str, np.ndarray]:
         """What the last `fit` logged, an array `(epochs, members)` by name."""
-        logs = getattr(self._hidden, "logs", MemberLogs(None))
-        return {name: np.stack(rows) for name, rows in logs.member_logs.items()}
+        logs = self._hidden.logs.member_logs
+        return {name: np.stack(rows) for name, rows in logs.items()}
 
     def member(self, index: int) -> keras.Model:
         """Returns a member as an ordinary Keras model, with its present weights."""
@@ -248,11 +249,11 @@ class Population(keras.Model):
     def _evaluate(
         self, rows: list[Any], members: np.ndarray, inputs: Any, training: bool | None
     ) -> tuple[Any, list[Any], list[Any]]:
-        """Evaluates some members; returns outputs, variables not trained, and losses."""
+        """Evaluates some members: outputs, variables that are not trained, losses."""
         model, packing = self._hidden.model, self._hidden.packing
         state = packing.unpack(rows)
         per_seed = _is_per_seed(inputs)
-        seed_of = self._seed_of[members] if per_seed else None
+        seed_of: Any = self._seed_of[members] if per_seed else None
         if per_seed:
             inputs = _swap_axes(inputs[PER_SEED])
         if self._hidden.stack is not None:
@@ -302,30 +303,33 @@ class Population(keras.Model):
         losses = self._map(loss, [], x, y, y_pred, sample_weight)
         for more in self.losses:
             losses = losses + more
-        self.member_metrics.update_losses(
-            losses, ops.shape(tree.flatten(y_pred)[0])[0]
-        )
+        self.member_metrics.update_losses(losses, ops.shape(tree.flatten(y_pred)[0])[0])
         return ops.sum(losses)
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
     ) -> dict[str, Any]:
         """Updates the metrics of every member and returns their means."""
-        metrics = self._compile_metrics
-        if metrics is not None:
-            one = tree.map_structure(lambda outputs: outputs[:, 0], y_pred)
-            own = (y, sample_weight)
-            if _is_per_seed(x):
-                own = tree.map_structure(lambda a: None if a is None else a[:, 0], own)
-            self.member_metrics.build(own[0], one, own[1])
-            states = self._map(
-                metrics.stateless_update_state,
-                [ops.convert_to_tensor(state) for state in self.member_metrics.states],
-                *(x, y, y_pred, sample_weight),
-            )
-            for variable, value in zip(
-                self.member_metrics.states, states, strict=True
-            ):
+        metrics, scores = self._compile_metrics, self.member_metrics
+        if metrics is None:
+            return self.get_metrics_result()
+        per_seed = _is_per_seed(x)
+        one = tree.map_structure(lambda outputs: outputs[:, 0], y_pred)
+        data = (y, sample_weight)
+        if per_seed:
+            data = tree.map_structure(lambda a: None if a is None else a[:, 0], data)
+        scores.build(data[0], one, data[1])
+        if sample_weight is None and scores.are_means and not tree.is_nested(y_pred):
+            if per_seed:
+                y = _take(_swap_axes(y), self._seed_of)
+            else:
+                y = ops.repeat(ops.expand_dims(y, 0), len(self.members), axis=0)
+            scores.update_means(y, _swap_axes(y_pred))
+        else:
+            states = [ops.convert_to_tensor(state) for state in scores.states]
+            step = metrics.stateless_update_state
+            states = self._map(step, states, x, y, y_pred, sample_weight)
+            for variable, value in zip(scores.states, states, strict=True):
                 variable.assign(value)
         return self.get_metrics_result()
 
@@ -337,14 +341,15 @@ class Population(keras.Model):
         }
 
     @property
-    def _seed_of(self) -> np.ndarray:
+    def _seed_of(self) -> Any:
         """Index of each member's seed among `seeds`."""
         if None in self._member_seeds:
             raise ValueError(
                 "Data with an order of their own for each seed need a seed in every "
                 f"member. Received: members={self.members}"
             )
-        return np.array([self.seeds.index(seed) for seed in self._member_seeds])
+        places = {seed: place for place, seed in enumerate(self.seeds)}
+        return np.array([places[seed] for seed in self._member_seeds])
 
     def _add_matrix(
         self, key: tuple[str, str, bool], group: list[int], values: Any
@@ -378,9 +383,7 @@ class Population(keras.Model):
             data = given | own
             return function(state, data.get("y"), y_pred, data.get("sample_weight"))
 
-        return ops.vectorized_map(
-            member, (state, _swap_axes(y_pred), own)
-        )
+        return ops.vectorized_map(member, (state, _swap_axes(y_pred), own))
 
     def _by_seed(
         self, x: Any, y: Any, batch_size: int, split: float, kwargs: dict[str, Any]
@@ -390,7 +393,7 @@ class Population(keras.Model):
             raise ValueError("data_order='seed' does not take weights of samples.")
         self._seed_of  # noqa: B018  (every member needs a seed)
         shuffle = kwargs.pop("shuffle", True)
-        if not split:
+        if not split or kwargs.get("validation_data") is not None:
             batches = SeedBatches(
                 x, y, self.seeds, batch_size=batch_size, shuffle=shuffle
             )
