@@ -158,9 +158,7 @@ def _print_report(experiment: str, results: Path) -> None:
                 folder / f"{dataset}-{activation}.png",
             )
         )
-    command = (
-        f"Made by `python -m experiments run {experiment}`, from {len(rows)} runs."
-    )
+    command = f"Made from {len(rows)} runs of: python -m experiments run {experiment}"
     page = Report(
         f"{experiment}: {found.what} ({found.source})",
         [*tables, *pictures, *notes, command],

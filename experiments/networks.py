@@ -49,7 +49,7 @@ def feedforward(
 
     Examples:
         >>> feedforward(64, 10, alternating(60), "lee_qr").count_params()
-        4812
+        4730
     """
     check_activation(activation)
     layers = [

@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 matplotlib.rcParams.update({"font.size": 11, "axes.spines.top": False})
 matplotlib.rcParams.update({"axes.spines.right": False, "figure.dpi": 120})
@@ -108,7 +109,7 @@ def curves(rows: Sequence[Mapping[str, Any]], title: str, path: Path) -> Path:
             alpha=0.15,
         )
     axes.set_ylim(0, 100)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("epoch")
     axes.set_ylabel("validation accuracy (%)\nmean and range over seeds")
     axes.set_title(title, loc="left", fontsize=11)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_inits.initializers.rectangular_identity import (
+from keras_inits.initializers.kernel import (
     KernelInitializer,
     check_real,
 )

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_inits.initializers.rectangular_identity import (
+from keras_inits.initializers.kernel import (
     KernelInitializer,
     centre_tap,
 )

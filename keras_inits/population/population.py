@@ -348,7 +348,7 @@ class Population(keras.Model):
                 "Data with an order of their own for each seed need a seed in every "
                 f"member. Received: members={self.members}"
             )
-        places = {seed: place for place, seed in enumerate(self.seeds)}
+        places: dict[Any, int] = {seed: i for i, seed in enumerate(self.seeds)}
         return np.array([places[seed] for seed in self._member_seeds])
 
     def _add_matrix(

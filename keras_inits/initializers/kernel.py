@@ -1,0 +1,103 @@
+"""What every kernel here is built on: its shape, its dtype, the way to the backend."""
+
+import math
+import operator
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any
+
+import keras
+import numpy as np
+
+
+class KernelInitializer(keras.initializers.Initializer):
+    """An initializer that writes its kernel with NumPy.
+
+    A subclass says in `fill` what the kernel holds. Shape, dtype and the way into
+    the backend are the same for all, so that they are checked once, here.
+    """
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
+        """Returns the kernel as a tensor of the backend.
+
+        Args:
+            shape: Shape of the kernel, `(..., inputs, outputs)`.
+            dtype: A floating-point dtype. Defaults to `keras.config.floatx()`.
+
+        Raises:
+            ValueError: If `shape` or `dtype` cannot be that of a kernel.
+        """
+        shape = _check_shape(shape)
+        dtype = keras.backend.standardize_dtype(dtype)
+        if not keras.backend.is_float_dtype(dtype):
+            raise ValueError(
+                f"A kernel has a floating-point dtype. Received: dtype={dtype}"
+            )
+        # Half precision has too few digits to calculate in: it is rounded to.
+        kernel = _aligned(shape, np.float64 if dtype == "float64" else np.float32)
+        self.fill(kernel)
+        return keras.ops.cast(keras.ops.convert_to_tensor(_Given(kernel)), dtype)
+
+    def fill(self, kernel: np.ndarray) -> None:
+        """Writes every entry of `kernel`, which comes uninitialized."""
+        raise NotImplementedError
+
+
+def centre_tap(kernel: np.ndarray) -> np.ndarray:
+    """Returns a view of the matrix by which each position sees itself.
+
+    Of an even number of taps it is the left of the two in the middle: that is where
+    `padding="same"` aligns input and output.
+    """
+    return kernel[tuple((size - 1) // 2 for size in kernel.shape[:-2])]
+
+
+def check_real(name: str, value: Any, least: float = -math.inf) -> float:
+    """Returns `value` as a float if it is a finite real number, at least `least`."""
+    is_real = isinstance(value, Real) and not isinstance(value, bool)
+    try:
+        number = float(value) if is_real else math.nan
+    except OverflowError:  # An int may be larger than any float.
+        number = math.inf
+    if not (math.isfinite(number) and number >= least):
+        bound = "" if least < 0 else f" of at least {least:g}"
+        raise ValueError(
+            f"`{name}` must be a finite number{bound}. Received: {name}={value}"
+        )
+    return number
+
+
+def _check_shape(shape: Any) -> tuple[int, ...]:
+    try:
+        sizes = tuple(operator.index(size) for size in shape)
+    except TypeError:
+        sizes = ()
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(
+            "A kernel has two or more axes, (..., inputs, outputs), each a positive "
+            "integer, as (784, 10) for Dense or (3, 3, 16, 32) for Conv2D; a bias "
+            f"needs an initializer of its own. Received: shape={shape}"
+        )
+    return sizes
+
+
+def _aligned(shape: tuple[int, ...], dtype: type[np.floating]) -> np.ndarray:
+    """Returns an empty array at a multiple of 64 bytes, as backends want it."""
+    size = np.dtype(dtype).itemsize * int(np.prod(shape, dtype=np.int64))
+    buffer = np.empty(size + 64, np.uint8)
+    start = -buffer.ctypes.data % 64
+    return buffer[start : start + size].view(dtype).reshape(shape)
+
+
+class _Given:
+    """An array that no one will write to again.
+
+    Keras on TensorFlow copies an `ndarray`, as its owner may change it later, which
+    takes longer than to fill it. What only offers an array is taken as it is.
+    """
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.array, dtype=dtype, copy=copy)
