@@ -460,7 +460,7 @@ def _clip_each_member(
         return gradient * (limit / ops.maximum(norm, limit))
 
     def squares(gradient: Any) -> Any:
-        return ops.sum(ops.square(gradient), axis=range(1, len(gradient.shape)))
+        return ops.sum(ops.square(gradient), axis=tuple(range(1, len(gradient.shape))))
 
     if limit := optimizer.clipnorm:
         parts = packing.unpack(gradients)
