@@ -1,9 +1,11 @@
 """KerasTuner over initializers: many trials and seeds trained as one population."""
 
+import functools
 import inspect
 import statistics
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -11,6 +13,7 @@ import keras
 import keras_tuner
 import numpy as np
 from keras_tuner import errors
+from keras_tuner.engine.metrics_tracking import MetricsTracker
 from keras_tuner.oracles import GridSearchOracle
 
 from keras_inits import registration
@@ -48,12 +51,13 @@ class InitializerHyperModel(keras_tuner.HyperModel):
         initializers: Names of initializers, ours or Keras' own.
         epsilon: Lowest and highest epsilon, sampled on a log scale, or a list of the
             values to try. Defaults to `(1e-4, 1.0)`.
-        signs: Sign conventions to try under the initializers that have them, such as
-            `["householder", "gram_schmidt"]`. Defaults to each one's own default.
+        signs: List of the sign conventions to try under the initializers that have
+            them, `["householder", "gram_schmidt"]`. Defaults to each one's own
+            default.
 
     Raises:
-        ValueError: If a name is unknown, or `epsilon` is not a range or a list of
-            positive numbers.
+        ValueError: If a name or a sign convention is unknown, or `epsilon` is not a
+            range or a list of positive numbers.
     """
 
     weights_only = frozenset({"initializer", "epsilon", "signs"})
@@ -79,32 +83,24 @@ class InitializerHyperModel(keras_tuner.HyperModel):
             name: inspect.signature(type(registration.get(name))).parameters
             for name in initializers
         }
-        positive = all(np.isfinite(value) and value > 0 for value in epsilon)
-        rising = not isinstance(epsilon, tuple) or (
-            len(epsilon) == 2 and epsilon[0] < epsilon[1]
-        )
-        if not (len(epsilon) and positive and rising):
-            raise ValueError(
-                "`epsilon` must be a tuple (lowest, highest) or a list of positive "
-                f"numbers. Received: epsilon={epsilon}"
-            )
-        self._epsilon = epsilon
-        self._signs = signs
+        self._epsilon = _check_epsilon(epsilon)
+        self._signs = [signs] if isinstance(signs, str) else list(signs or [])
+        for name in self._takers("signs"):
+            for value in self._signs:
+                type(registration.get(name))(signs=value)
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Returns the compiled model of one point of the search space."""
         name = hp.Choice("initializer", list(self._arguments))
         chosen: dict[str, Any] = {}
-        takers = [n for n, taken in self._arguments.items() if "epsilon" in taken]
-        if takers:
+        if takers := self._takers("epsilon"):
             with hp.conditional_scope("initializer", takers):
                 if name in takers:
                     chosen["epsilon"] = self._choose_epsilon(hp)
-        takers = [n for n, taken in self._arguments.items() if "signs" in taken]
-        if takers and self._signs:
+        if self._signs and (takers := self._takers("signs")):
             with hp.conditional_scope("initializer", takers):
                 if name in takers:
-                    chosen["signs"] = hp.Choice("signs", list(self._signs))
+                    chosen["signs"] = hp.Choice("signs", self._signs)
         # A name gives each layer an initializer, and with it a seed, of its own.
         initializer = name
         if chosen:
@@ -119,8 +115,11 @@ class InitializerHyperModel(keras_tuner.HyperModel):
             lowest, highest = self._epsilon
             value: float = hp.Float("epsilon", lowest, highest, sampling="log")
         else:
-            value = hp.Choice("epsilon", list(self._epsilon))
+            value = hp.Choice("epsilon", self._epsilon)
         return value
+
+    def _takers(self, argument: str) -> list[str]:
+        return [name for name, taken in self._arguments.items() if argument in taken]
 
 
 class PopulationTuner(keras_tuner.Tuner):
@@ -143,19 +142,21 @@ class PopulationTuner(keras_tuner.Tuner):
     >>> # tuner.search(x, y, epochs=10, validation_split=0.15)
 
     Args:
-        oracle: An oracle of KerasTuner: grid, random, Bayesian, or Hyperband, which
-            gives as many trials at once as its rounds allow.
+        oracle: An oracle of KerasTuner: grid, random, Bayesian, or Hyperband, whose
+            trials are trained from their first epoch in every round.
         hypermodel: An `InitializerHyperModel`, or any `HyperModel` with a set
             `weights_only` of the hyperparameters that change initial weights alone.
             Without that set the seeds of one trial are trained together.
         seeds: Seeds of every trial, or how many: `5` stands for 0 to 4. Defaults to
             `5`.
-        trials_together: Most trials to train at once. Defaults to `16`.
+        trials_together: Most trials to train at once; the Bayesian oracle learns
+            from their results only then. Defaults to `16`.
         **kwargs: Those of `keras_tuner.Tuner`: `directory`, `project_name`,
             `overwrite`, ...
 
     Raises:
-        ValueError: If `seeds` or `trials_together` is not positive.
+        ValueError: If `seeds` or `trials_together` is not positive, or if the search
+            that is taken up has other seeds.
     """
 
     def __init__(
@@ -167,7 +168,9 @@ class PopulationTuner(keras_tuner.Tuner):
         **kwargs: Any,
     ) -> None:
         """Sets up the search, or takes up one that was stopped."""
-        self.seeds = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+        self.seeds = [
+            int(s) for s in (range(seeds) if isinstance(seeds, int) else seeds)
+        ]
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(
                 "`seeds` must be a positive number of seeds, or distinct seeds. "
@@ -180,6 +183,25 @@ class PopulationTuner(keras_tuner.Tuner):
             )
         self.trials_together = trials_together
         super().__init__(oracle, hypermodel, **kwargs)
+
+    def get_state(self) -> dict[str, Any]:
+        """Returns what a search that is taken up must share with the stopped one."""
+        return {"seeds": self.seeds}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Checks that this search is the one that was stopped."""
+        if state["seeds"] != self.seeds:
+            raise ValueError(
+                f"`seeds` must be those of the search in {self.project_dir}, "
+                f"{state['seeds']}, or `overwrite` be True. "
+                f"Received: seeds={self.seeds}"
+            )
+
+    def reload(self) -> None:
+        """Takes up the search that was stopped."""
+        super().reload()
+        if isinstance(self.oracle, GridSearchOracle):
+            _restore_grid(self.oracle)
 
     def search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
         """Trains trials until the oracle has no more.
@@ -195,6 +217,8 @@ class PopulationTuner(keras_tuner.Tuner):
             self.oracle.verbose = fit_kwargs["verbose"]
         self.on_search_begin()
         for trials in self._rounds():
+            for trial in trials:
+                self.on_trial_begin(trial)
             for together in self._share_a_network(trials):
                 self._run_together(together, *fit_args, **fit_kwargs)
         self.on_search_end()
@@ -235,6 +259,8 @@ class PopulationTuner(keras_tuner.Tuner):
                 if trial.status == _STOPPED:
                     slots.remove(slot)
                 elif trial.status == _RUNNING:
+                    # What a run that was stopped has reported is earned anew.
+                    trial.metrics = MetricsTracker()
                     trials.append(trial)
                     if isinstance(self.oracle, GridSearchOracle):
                         # Else it waits for a trial to end before it gives the next.
@@ -256,20 +282,29 @@ class PopulationTuner(keras_tuner.Tuner):
         return list(groups.values())
 
     def _run_together(self, trials: list[Any], *args: Any, **kwargs: Any) -> None:
-        for trial in trials:
-            self.on_trial_begin(trial)
         try:
             self._train(trials, *args, **kwargs)
-            for trial in trials:
-                trial.status = "COMPLETED"
+            status, message = "COMPLETED", None
         except errors.FatalError:
             raise
         except Exception as error:
             failed = isinstance(error, errors.FailedTrialError)
+            status = "FAILED" if failed else "INVALID"
+            message = traceback.format_exc()
+        if message and len(trials) > 1:
+            # One of them may be to blame: the others must not fail with it.
             for trial in trials:
-                trial.status = "FAILED" if failed else "INVALID"
-                trial.message = traceback.format_exc()
+                self._run_together([trial], *args, **kwargs)
+            return
         for trial in trials:
+            trial.status, trial.message = status, message
+            if message:
+                warnings.warn(
+                    f"Trial {trial.trial_id} failed, with "
+                    f"{_active_values(trial.hyperparameters)}: "
+                    f"{message.splitlines()[-1]}",
+                    stacklevel=2,
+                )
             self.on_trial_end(trial)
 
     def _train(self, trials: list[Any], *args: Any, **kwargs: Any) -> None:
@@ -284,10 +319,18 @@ class PopulationTuner(keras_tuner.Tuner):
         kwargs.setdefault(
             "data_order", "seed" if isinstance(data, np.ndarray) else "shared"
         )
+        if "tuner/epochs" in trials[0].hyperparameters.values:  # Hyperband's
+            kwargs["epochs"] = trials[0].hyperparameters.values["tuner/epochs"]
         kwargs["callbacks"] = self._deepcopy_callbacks(kwargs.get("callbacks", []))
         population.fit(*args, **kwargs)
         last = {name: rows[-1] for name, rows in population.member_logs.items()}
         objective = self.oracle.objective
+        if not objective.has_value(last):
+            raise errors.FatalValueError(
+                f"The objective must be among what `fit` logs, {', '.join(last)}. "
+                f"Received: {objective}"
+            )
+        last[objective.name] = objective.get_value(last)
         epoch = len(population.history.epoch) - 1
         for index, trial in enumerate(trials):
             first = index * len(self.seeds)
@@ -301,10 +344,38 @@ class PopulationTuner(keras_tuner.Tuner):
             model.save_weights(self._get_checkpoint_fname(trial.trial_id))
 
 
+def _check_epsilon(epsilon: Any) -> tuple[float, float] | list[float]:
+    """Returns the range or the list of values as floats."""
+    try:
+        values = [float(value) for value in epsilon]
+    except (TypeError, ValueError):
+        values = []
+    positive = all(np.isfinite(value) and value > 0 for value in values)
+    rising = not isinstance(epsilon, tuple) or (
+        len(values) == 2 and values[0] < values[1]
+    )
+    if isinstance(epsilon, str) or not (values and positive and rising):
+        raise ValueError(
+            "`epsilon` must be a tuple (lowest, highest) or a list of positive "
+            f"numbers. Received: epsilon={epsilon}"
+        )
+    return (values[0], values[1]) if isinstance(epsilon, tuple) else values
+
+
+def _restore_grid(oracle: GridSearchOracle) -> None:
+    """Restores what KerasTuner does not save: how far a grid has been walked."""
+    values = {name: t.hyperparameters.values for name, t in oracle.trials.items()}
+    in_order = functools.cmp_to_key(
+        lambda one, other: oracle._compare(values[one], values[other])
+    )
+    for name in sorted(values, key=in_order):
+        oracle._ordered_ids.insert(name)
+        oracle._populate_next.append(name)
+
+
 def _active_values(hp: keras_tuner.HyperParameters) -> dict[str, Any]:
-    """Returns the hyperparameters that count in a trial."""
+    """Returns the hyperparameters that count in a trial, Hyperband's epochs too."""
+    names = [part.name for part in hp.space if hp.is_active(part)]
     return {
-        part.name: hp.values[part.name]
-        for part in hp.space
-        if hp.is_active(part) and part.name in hp.values
+        name: hp.values[name] for name in (*names, "tuner/epochs") if name in hp.values
     }

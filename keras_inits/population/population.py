@@ -3,7 +3,6 @@
 import functools
 import inspect
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -12,19 +11,12 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from keras_inits.population import elementwise
 from keras_inits.population import members as members_module
 from keras_inits.population.batches import PER_SEED, SeedBatches, split_per_seed
 from keras_inits.population.dense_stack import DenseStack, chain
 from keras_inits.population.metrics import MemberLogs, MemberMetrics
 from keras_inits.population.packing import Packing
-
-_ELEMENTWISE = "SGD Adam AdamW Adamax Nadam Adagrad Adadelta RMSprop Ftrl Lion".split()
-_MIXING = {
-    "Adafactor": "scales its step by norms over each variable",
-    "Lamb": "scales its step by norms over each variable",
-    "Muon": "orthogonalizes each variable as one matrix",
-    "LossScaleOptimizer": "skips the step of all where one gradient overflows",
-}
 
 
 class Population(keras.Model):
@@ -144,10 +136,10 @@ class Population(keras.Model):
                 and with it the members.
         """
         optimizer = keras.optimizers.get(optimizer)
-        _check_elementwise(optimizer)
+        elementwise.check(optimizer)
         trained = Packing(self._hidden.model.trainable_variables)
         optimizer._clip_gradients = functools.partial(
-            _clip_each_member, trained, optimizer
+            elementwise.clip_each_member, trained, optimizer
         )
         # Whether a gradient overflows is a matter of one member; a loss scale is not.
         kwargs["auto_scale_loss"] = False
@@ -431,43 +423,3 @@ def _chains() -> int:
 def _swap_axes(data: Any) -> Any:
     """Swaps the batch, first outside, with the members or seeds, first inside."""
     return tree.map_structure(lambda array: ops.swapaxes(array, 0, 1), data)
-
-
-def _check_elementwise(optimizer: Any) -> None:
-    name = type(optimizer).__name__
-    if name in _MIXING:
-        raise ValueError(
-            "A population needs an optimizer whose step treats entries one by one. "
-            f"{name} {_MIXING[name]}, and so would mix the members. Accepted: "
-            f"{', '.join(_ELEMENTWISE)}. Received: optimizer={name}"
-        )
-    if name not in _ELEMENTWISE:
-        warnings.warn(
-            f"Optimizer {name} is taken to treat entries one by one; if it does not, "
-            "the members of the population influence each other.",
-            stacklevel=3,
-        )
-
-
-def _clip_each_member(
-    packing: Packing, optimizer: Any, gradients: list[Any]
-) -> list[Any]:
-    """Clips as `optimizer` would clip the gradients of each member alone."""
-
-    def scale(gradient: Any, squares: Any, limit: float) -> Any:
-        shape = (-1,) + (1,) * (len(gradient.shape) - 1)
-        norm = ops.reshape(ops.sqrt(squares), shape)
-        return gradient * (limit / ops.maximum(norm, limit))
-
-    def squares(gradient: Any) -> Any:
-        return ops.sum(ops.square(gradient), axis=tuple(range(1, len(gradient.shape))))
-
-    if limit := optimizer.clipnorm:
-        parts = packing.unpack(gradients)
-        return packing.pack([scale(g, squares(g), limit) for g in parts])
-    if limit := optimizer.global_clipnorm:
-        total = sum(squares(g) for g in gradients)
-        return [scale(g, total, limit) for g in gradients]
-    if limit := optimizer.clipvalue:
-        return [ops.clip(g, -limit, limit) for g in gradients]
-    return gradients

@@ -1,0 +1,57 @@
+"""What a population asks of an optimizer: to treat entries one by one."""
+
+import warnings
+from typing import Any
+
+from keras import ops
+
+from keras_inits.population.packing import Packing
+
+_ELEMENTWISE = "SGD Adam AdamW Adamax Nadam Adagrad Adadelta RMSprop Ftrl Lion".split()
+_MIXING = {
+    "Adafactor": "scales its step by norms over each variable",
+    "Lamb": "scales its step by norms over each variable",
+    "Muon": "orthogonalizes each variable as one matrix",
+    "LossScaleOptimizer": "skips the step of all where one gradient overflows",
+}
+
+
+def check(optimizer: Any) -> None:
+    """Refuses an optimizer whose step mixes entries, and warns of an unknown one."""
+    name = type(optimizer).__name__
+    if name in _MIXING:
+        raise ValueError(
+            "A population needs an optimizer whose step treats entries one by one. "
+            f"{name} {_MIXING[name]}, and so would mix the members. Accepted: "
+            f"{', '.join(_ELEMENTWISE)}. Received: optimizer={name}"
+        )
+    if name not in _ELEMENTWISE:
+        warnings.warn(
+            f"Optimizer {name} is taken to treat entries one by one; if it does not, "
+            "the members of the population influence each other.",
+            stacklevel=3,
+        )
+
+
+def clip_each_member(
+    packing: Packing, optimizer: Any, gradients: list[Any]
+) -> list[Any]:
+    """Clips as `optimizer` would clip the gradients of each member alone."""
+
+    def scale(gradient: Any, squares: Any, limit: float) -> Any:
+        shape = (-1,) + (1,) * (len(gradient.shape) - 1)
+        norm = ops.reshape(ops.sqrt(squares), shape)
+        return gradient * (limit / ops.maximum(norm, limit))
+
+    def squares(gradient: Any) -> Any:
+        return ops.sum(ops.square(gradient), axis=tuple(range(1, len(gradient.shape))))
+
+    if limit := optimizer.clipnorm:
+        parts = packing.unpack(gradients)
+        return packing.pack([scale(g, squares(g), limit) for g in parts])
+    if limit := optimizer.global_clipnorm:
+        total = sum(squares(g) for g in gradients)
+        return [scale(g, total, limit) for g in gradients]
+    if limit := optimizer.clipvalue:
+        return [ops.clip(g, -limit, limit) for g in gradients]
+    return gradients
