@@ -1,5 +1,6 @@
 """The main job: KerasTuner over initializer and epsilon on a deep, narrow network."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -95,16 +96,12 @@ def deep_narrow(
 
     hypermodel = InitializerHyperModel(build, initializers, epsilon)
     limit = trials if oracle == "grid" else trials or 20
-    # What the search is goes into its name: it resumes what is the same search alone.
-    # (Its space is KerasTuner's to compare.)
-    name = f"search-{dataset}-{activation}-{depth}-{epochs}-{scaling}-{oracle}"
-    name = name.replace("/", "_")
+    # Whatever makes it another search goes into its name, which is what is resumed.
+    what = (initializers, epsilon, seeds, epochs, batch_size, scaling, oracle, limit)
+    digest = hashlib.sha256(repr(what).encode()).hexdigest()[:8]
+    name = f"search-{dataset.replace('/', '-')}-{activation}-{depth}-{digest}"
     tuner = PopulationTuner(
-        ORACLES[oracle](
-            "val_accuracy",
-            max_trials=limit,
-            **({} if oracle == "grid" else {"seed": 1}),
-        ),
+        ORACLES[oracle]("val_accuracy", max_trials=limit, seed=1),
         hypermodel,
         seeds=seeds,
         directory=str(folder / "keras_tuner"),
