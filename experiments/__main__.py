@@ -34,6 +34,19 @@ Activations = Annotated[
 PresetName = Annotated[str, typer.Option("--preset", help="smoke, desk or paper.")]
 
 
+@app.callback()
+def _import_quietly() -> None:
+    """Imports Keras without what TensorFlow has to say of its own build."""
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)  # It is written by C++, past Python's sys.stderr.
+    try:
+        import keras  # noqa: F401
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
+
+
 @contextlib.contextmanager
 def _plain_errors() -> Iterator[None]:
     """Prints what a user got wrong as one sentence, without a traceback."""

@@ -190,10 +190,10 @@ class PopulationTuner(keras_tuner.Tuner):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Checks that this search is the one that was stopped."""
-        if state["seeds"] != self.seeds:
+        if state.get("seeds") != self.seeds:
             raise ValueError(
                 f"`seeds` must be those of the search in {self.project_dir}, "
-                f"{state['seeds']}, or `overwrite` be True. "
+                f"{state.get('seeds')}, or `overwrite` be True. "
                 f"Received: seeds={self.seeds}"
             )
 
