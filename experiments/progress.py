@@ -6,10 +6,9 @@ import keras
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
+    TaskProgressColumn,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
@@ -17,16 +16,12 @@ console = Console()
 
 
 def progress_bar() -> Progress:
-    """Returns the bar of this project: what, how far, time taken, time left."""
+    """Returns the bar of this project: what, how far, and the time left."""
     return Progress(
         TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("batches"),
-        TimeElapsedColumn(),
-        TextColumn("taken,"),
-        TimeRemainingColumn(),
-        TextColumn("left"),
+        BarColumn(bar_width=16),
+        TaskProgressColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
         TextColumn("{task.fields[logs]}", style="dim"),
         console=console,
     )
@@ -69,5 +64,5 @@ class FitProgress(keras.callbacks.Callback):
         """Shows the mean accuracy of the members."""
         accuracy = (logs or {}).get("val_accuracy")
         if accuracy is not None:
-            text = f"epoch {epoch + 1}, mean accuracy {100 * float(accuracy):.1f} %"
+            text = f"epoch {epoch + 1}, accuracy {100 * float(accuracy):.0f} %"
             self.bar.update(self._task, logs=text)
