@@ -135,52 +135,14 @@ def report(experiment: str, results: Folder = Path("results")) -> None:
 
 
 def _print_report(experiment: str, results: Path) -> None:
-    from experiments import catalogue, plots
-    from experiments.ledger import Ledger
+    from experiments import tables
     from experiments.progress import console
-    from experiments.report import Report, beside_published, published
 
-    found = catalogue.find("experiment", experiment, catalogue.EXPERIMENTS)
-    path = results / "ledger.sqlite"
-    if not path.exists():
-        raise FileNotFoundError(
-            f"There are no results in {results}. Make some with: python -m experiments "
-            f"run {experiment}"
-        )
-    ledger = Ledger(path)
-    rows = ledger.final(experiment=experiment)
-    tables = beside_published(rows, published(experiment))
-    for table in tables:
+    beside, written = tables.write(experiment, results)
+    for table in beside:
         console.print(table.to_rich())
-    protocols = {str(row["protocol"]): row["protocol"] for row in rows}
-    notes = [
-        "Protocol: " + ", ".join(f"{key} = {value}" for key, value in p.items())
-        for p in protocols.values()
-    ]
-    folder = results / experiment
-    folder.mkdir(parents=True, exist_ok=True)
-    pictures = []
-    for dataset, activation in dict.fromkeys(
-        (row["dataset"], row["activation"]) for row in rows
-    ):
-        here = {"dataset": dataset, "activation": activation}
-        pictures.append(
-            plots.curves(
-                ledger.curves(experiment=experiment, **here),
-                f"{dataset}, {activation}: {found.what}",
-                folder / f"{dataset}-{activation}.png",
-            )
-        )
-    command = f"Made from {len(rows)} runs of: python -m experiments run {experiment}"
-    page = Report(
-        f"{experiment}: {found.what} ({found.source})",
-        [*tables, *pictures, *notes, command],
-    )
-    written = [*pictures, *page.write(folder, "report")]
-    written.append(folder / f"{experiment}.csv")
-    ledger.export(written[-1], rows)
-    for file in written:
-        console.print(str(file), soft_wrap=True)
+    for path in written:
+        console.print(str(path), soft_wrap=True)
 
 
 @app.command()

@@ -101,7 +101,7 @@ class Cell:
         """Returns the description of one member, by which the ledger knows it."""
         return {
             "experiment": self.experiment,
-            "dataset": {"fashion_mnist": "fmnist"}.get(self.dataset, self.dataset),
+            "dataset": self.dataset,
             "activation": self.activation,
             "hidden": f"{'-'.join(map(str, self.widths))}x{self.depth}",
             "samples_per_class": self.samples_per_class or "all",

@@ -1,17 +1,14 @@
-"""Reports: tables beside the published numbers, as text, Markdown and HTML."""
+"""Reports: text, tables and pictures, as Markdown and HTML."""
 
 import base64
-import csv
 import html
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import rich.table
 
-_PUBLISHED = Path(__file__).parent / "published"
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
        padding: 0 1rem; color: #222; }
@@ -109,18 +106,6 @@ class Report:
         return paths
 
 
-def published(experiment: str) -> list[dict[str, str]]:
-    """Returns the numbers that the paper prints, a dictionary for each.
-
-    Examples:
-        >>> len(published("lee-table2"))
-        80
-    """
-    path = _PUBLISHED / f"{experiment}.csv"
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def mean_sd(values: Sequence[float]) -> str:
     """Formats percentages as mean ± standard deviation; the mean alone for one value.
 
@@ -134,54 +119,3 @@ def mean_sd(values: Sequence[float]) -> str:
         return ""
     mean = f"{statistics.fmean(values):.1f}"
     return f"{mean} ± {statistics.stdev(values):.1f}" if len(values) > 1 else mean
-
-
-def beside_published(
-    rows: Sequence[Mapping[str, Any]], printed: Sequence[Mapping[str, str]]
-) -> list[Table]:
-    """Sets the final accuracies of a table's cells beside the published ones.
-
-    Args:
-        rows: Final rows of the ledger, with `dataset`, `activation`, `method` and
-            `val_accuracy`, a fraction.
-        printed: From `published`.
-
-    Returns:
-        One table for each data set and activation that has been run: a line for each
-        method with ours (mean ± sd over seeds), the published number, and the
-        difference; what has not been run is left empty.
-    """
-    tables = []
-    cells = dict.fromkeys((row["dataset"], row["activation"]) for row in rows)
-    for dataset, activation in cells:
-        here = [
-            r for r in rows if (r["dataset"], r["activation"]) == (dataset, activation)
-        ]
-        theirs = {
-            line["method"]: float(line["val_accuracy"])
-            for line in printed
-            if (line["dataset"], line["activation"]) == (dataset, activation)
-        }
-        lines = []
-        for method in theirs or dict.fromkeys(row["method"] for row in here):
-            ours = [100 * r["val_accuracy"] for r in here if r["method"] == method]
-            known = method in theirs
-            lines.append(
-                [
-                    method,
-                    mean_sd(ours),
-                    str(len(ours) or ""),
-                    f"{theirs[method]:.1f}" if known else "",
-                    f"{statistics.fmean(ours) - theirs[method]:+.1f}"
-                    if known and ours
-                    else "",
-                ]
-            )
-        tables.append(
-            Table(
-                f"Validation accuracy (%), {dataset}, {activation}",
-                ["method", "ours ± sd", "seeds", "published", "difference"],
-                lines,
-            )
-        )
-    return tables
