@@ -88,8 +88,8 @@ def run(
     dataset: Datasets = [],  # noqa: B006
     activation: Activations = [],  # noqa: B006
     method: Annotated[list[str], typer.Option("--method")] = [],  # noqa: B006
-    seeds: Annotated[int, typer.Option(help="0 for those of the preset.")] = 0,
-    epochs: Annotated[int, typer.Option(help="0 for those of the preset.")] = 0,
+    seeds: Annotated[int, typer.Option(min=0, help="0 for the preset's.")] = 0,
+    epochs: Annotated[int, typer.Option(min=0, help="0 for the preset's.")] = 0,
     results: Folder = Path("results"),
     data_dir: DataDir = None,
 ) -> None:
@@ -149,7 +149,7 @@ def _print_report(experiment: str, results: Path) -> None:
 def search(
     name: Annotated[str, typer.Argument(help="deep-narrow")],
     dataset: str = "digits",
-    depth: int = 60,
+    depth: Annotated[int, typer.Option(min=0)] = 60,
     activation: str = "relu",
     initializer: Annotated[list[str], typer.Option("--initializer")] = [],  # noqa: B006
     epsilon: Annotated[
@@ -158,12 +158,14 @@ def search(
     epsilon_range: Annotated[
         tuple[float, float], typer.Option(help="Lowest and highest.")
     ] = (1e-4, 10.0),
-    seeds: int = 5,
-    epochs: int = 40,
-    batch_size: int = 32,
+    seeds: Annotated[int, typer.Option(min=1)] = 5,
+    epochs: Annotated[int, typer.Option(min=1)] = 40,
+    batch_size: Annotated[int, typer.Option(min=1)] = 32,
     scaling: str = "unit",
     oracle: Annotated[str, typer.Option(help="grid, random or bayesian.")] = "grid",
-    trials: Annotated[int, typer.Option(help="Most trials; 0 for no limit.")] = 0,
+    trials: Annotated[
+        int, typer.Option(min=0, help="Most trials; 0 for no limit.")
+    ] = 0,
     results: Folder = Path("results"),
     data_dir: DataDir = None,
 ) -> None:

@@ -1,5 +1,6 @@
 """Lee et al. (2024): the methods it compares, its protocol, and its tables."""
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -137,10 +138,10 @@ def check_methods(methods: Sequence[str]) -> None:
     """Raises a `ValueError` for a method that is unknown or cannot be run yet."""
     for method in methods:
         if method not in METHODS:
-            raise ValueError(
-                f"`method` must be one of {', '.join(METHODS)}. "
-                f"Received: method={method}"
-            )
+            near = difflib.get_close_matches(method, METHODS)
+            hint = f"Did you mean {', '.join(near)}?" if near else ""
+            hint = hint or f"Accepted: {', '.join(METHODS)}."
+            raise ValueError(f"Unknown method. {hint} Received: method={method}")
         if method not in AVAILABLE:
             raise ValueError(
                 f"Method '{method}' cannot be run by this version. "

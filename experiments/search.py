@@ -9,7 +9,7 @@ import keras
 import keras_tuner
 import numpy as np
 
-from experiments import datasets, networks, plots
+from experiments import catalogue, datasets, networks, plots
 from experiments.progress import FitProgress, console, progress_bar
 from experiments.report import Report, Table, mean_sd
 from keras_inits import InitializerHyperModel, PopulationTuner
@@ -71,10 +71,7 @@ def deep_narrow(
     Raises:
         ValueError: If an argument is unknown.
     """
-    if oracle not in ORACLES:
-        raise ValueError(
-            f"`oracle` must be one of {', '.join(ORACLES)}. Received: oracle={oracle}"
-        )
+    catalogue.find("oracle", oracle, ORACLES)
     networks.check_activation(activation)
     data = datasets.load(dataset, data_dir)
     x = datasets.scale(data, scaling)

@@ -1,6 +1,7 @@
 """The papers' tables: ours from the ledger, beside the published numbers."""
 
 import csv
+import json
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from experiments import catalogue, plots
 from experiments.ledger import Ledger
 from experiments.report import Report, Table, mean_sd
 
+_CELL = ("dataset", "activation", "hidden", "samples_per_class", "epochs", "protocol")
 _PUBLISHED = Path(__file__).parent / "published"
 
 
@@ -53,17 +55,13 @@ def write(experiment: str, results: Path) -> tuple[list[Table], list[Path]]:
     folder = results / experiment
     folder.mkdir(parents=True, exist_ok=True)
     pictures, commands = [], []
-    for dataset, activation in _cells(rows):
-        here = {"dataset": dataset, "activation": activation}
-        curves = ledger.curves(experiment=experiment, **here)
-        title = f"{dataset}, {activation}: {found.what}"
-        file = folder / f"{dataset}-{activation}.png"
-        pictures.append(plots.curves(curves, title, file))
-        seeds = len({row["seed"] for row in curves})
-        commands.append(
-            f"`python -m experiments run {experiment} --dataset {dataset} "
-            f"--activation {activation} --seeds {seeds}`"
-        )
+    for cell, here in _cells(rows):
+        curves = ledger.curves(experiment=experiment, **cell)
+        file = folder / f"{cell['dataset']}-{cell['activation']}.png".replace("/", "-")
+        if file in pictures:
+            file = file.with_stem(f"{file.stem}-{len(pictures) + 1}")
+        pictures.append(plots.curves(curves, _describe(cell), file))
+        commands.append(_command(experiment, cell, len({row["seed"] for row in here})))
     notes = [
         f"Made by {' and '.join(commands)}.",
         *_distinct("Protocol", rows, "protocol"),
@@ -83,24 +81,20 @@ def beside_published(
     """Sets the final accuracies of a table's cells beside the published ones.
 
     Args:
-        rows: Final rows of the ledger, with `dataset`, `activation`, `method` and
-            `val_accuracy`, a fraction.
+        rows: Final rows of the ledger; `val_accuracy` is a fraction.
         printed: From `published`.
 
     Returns:
-        One table for each data set and activation that has been run: a line for each
-        method with ours (mean ± sd over seeds), the published number, and the
-        difference; what has not been run is left empty.
+        One table for each data set, activation, network and protocol that has been
+        run: a line for each method with ours (mean ± sd over seeds), the published
+        number, and the difference; what has not been run is left empty.
     """
     tables = []
-    for dataset, activation in _cells(rows):
-        here = [
-            r for r in rows if (r["dataset"], r["activation"]) == (dataset, activation)
-        ]
+    for cell, here in _cells(rows):
         theirs = {
             line["method"]: float(line["val_accuracy"])
             for line in printed
-            if (line["dataset"], line["activation"]) == (dataset, activation)
+            if all(line[key] == cell[key] for key in ("dataset", "activation"))
         }
         lines = []
         for method in theirs or dict.fromkeys(row["method"] for row in here):
@@ -119,7 +113,7 @@ def beside_published(
             )
         tables.append(
             Table(
-                f"Validation accuracy (%), {dataset}, {activation}",
+                f"Validation accuracy (%), {_describe(cell)}",
                 ["method", "ours ± sd", "seeds", "published", "difference"],
                 lines,
             )
@@ -127,8 +121,36 @@ def beside_published(
     return tables
 
 
-def _cells(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    return list(dict.fromkeys((row["dataset"], row["activation"]) for row in rows))
+def _cells(
+    rows: Sequence[Mapping[str, Any]],
+) -> list[tuple[dict[str, Any], list[Mapping[str, Any]]]]:
+    """Groups rows that differ in method and seed alone: what they share, and they."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        shared = {key: row[key] for key in _CELL}
+        groups.setdefault(json.dumps(shared), []).append(row)
+    return [(json.loads(shared), here) for shared, here in groups.items()]
+
+
+def _describe(cell: Mapping[str, Any]) -> str:
+    parts = [cell["dataset"], cell["activation"], f"hidden layers {cell['hidden']}"]
+    if cell["samples_per_class"] != "all":
+        parts.append(f"{cell['samples_per_class']} samples a class")
+    return ", ".join([*parts, f"{cell['epochs']} epochs"])
+
+
+def _command(experiment: str, cell: Mapping[str, Any], seeds: int) -> str:
+    dataset = {"fmnist": "fashion_mnist"}.get(cell["dataset"], cell["dataset"])
+    presets = [
+        f"--preset {name} "
+        for name, preset in catalogue.PRESETS.items()
+        if preset.depth and cell["hidden"].endswith(f"x{preset.depth}")
+    ]
+    return (
+        f"`python -m experiments run {experiment} {''.join(presets[:1])}--dataset "
+        f"{dataset} --activation {cell['activation']} --seeds {seeds} --epochs "
+        f"{cell['epochs']}`"
+    )
 
 
 def _distinct(title: str, rows: Sequence[Mapping[str, Any]], key: str) -> list[str]:

@@ -13,7 +13,6 @@ import keras
 import keras_tuner
 import numpy as np
 from keras_tuner import errors
-from keras_tuner.engine.metrics_tracking import MetricsTracker
 from keras_tuner.oracles import GridSearchOracle
 
 from keras_inits import registration
@@ -260,7 +259,7 @@ class PopulationTuner(keras_tuner.Tuner):
                     slots.remove(slot)
                 elif trial.status == _RUNNING:
                     # What a run that was stopped has reported is earned anew.
-                    trial.metrics = MetricsTracker()
+                    trial.metrics = type(trial.metrics)()
                     trials.append(trial)
                     if isinstance(self.oracle, GridSearchOracle):
                         # Else it waits for a trial to end before it gives the next.

@@ -51,13 +51,16 @@ class MemberMetrics(keras.metrics.Metric):
         """Whether every metric is a mean over samples, as accuracies and errors are.
 
         These need no mapping over members: they are taken over all samples of all
-        members at once, and summed for each member.
+        members at once, and summed for each member. What a user's own metric does
+        with a batch is not known.
         """
         metrics = self._hidden.compiled.metrics if self.states else []
+        mean = keras.metrics.MeanMetricWrapper
         return all(
-            isinstance(metric, keras.metrics.MeanMetricWrapper)
-            and type(metric).update_state
-            is keras.metrics.MeanMetricWrapper.update_state
+            isinstance(metric, mean)
+            and type(metric) is not mean  # A function of a user.
+            and type(metric).__module__.startswith("keras.")
+            and metric._fn_kwargs.get("axis", -1) == -1
             for metric in metrics
         )
 

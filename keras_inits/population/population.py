@@ -178,7 +178,8 @@ class Population(keras.Model):
 
         Raises:
             ValueError: If `data_order` is unknown, or if it is `"seed"` and a member
-                has no seed, or if `SeedBatches` are of other seeds.
+                has no seed, or if `SeedBatches` are of other seeds or are to make
+                less than whole epochs.
         """
         if data_order == "seed":
             x, kwargs["validation_data"] = self._by_seed(
@@ -197,9 +198,18 @@ class Population(keras.Model):
                     f"{self.seeds}. Received: seeds={list(data.seeds)}"
                 )
         logs = MemberLogs(x if isinstance(x, SeedBatches) else None)
+        if isinstance(x, SeedBatches):
+            # They have their order; Keras would shuffle the batches once more.
+            kwargs["shuffle"] = False
+            if kwargs.get("steps_per_epoch") is not None:
+                raise ValueError(
+                    "`SeedBatches` make whole epochs: `steps_per_epoch` must be left "
+                    f"out. Received: steps_per_epoch={kwargs['steps_per_epoch']}"
+                )
         self._hidden.logs = logs
         if isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks.append(logs)
+            logs.set_model(self)
+            callbacks.callbacks.insert(0, logs)
         else:
             # Ahead of the user's own, which may read what it keeps.
             callbacks = [logs, *tree.flatten(callbacks or [])]

@@ -1,4 +1,4 @@
-"""What tests of populations share: fits of every member on its own."""
+"""Fits the members of a population one by one, to compare them with the population."""
 
 from types import SimpleNamespace
 
@@ -7,67 +7,83 @@ import numpy as np
 import pytest
 
 
+def states(model):
+    """Returns all variables, and with them the seeds that `get_weights` leaves out."""
+    return [*model.trainable_variables, *model.non_trainable_variables]
+
+
+def assign(variables, values):
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
 @pytest.fixture
 def apart():
-    """Returns a function that fits every member of a population by itself."""
+    """Returns a function that fits every member alone, as Keras fits a model."""
 
-    def fit_apart(population, compiled, x=None, y=None, data_of=None, **fit):
+    def fit_apart(population, compiled, data_of, **fit):
         build, one, fits = population._hidden.build, None, []
         for member in population.members:
             seed = member.pop("seed")
             keras.utils.set_random_seed(seed)
             fresh = build(**member)
+            start = fresh.get_weights()
             if one is None:
-                # One traced model serves all; each member starts it afresh.
+                # One model, traced once, serves all members, who start it afresh.
                 one = fresh
                 one.compile(**compiled())
                 one.optimizer.build(one.trainable_variables)
-                unused = [keras.ops.copy(v.value) for v in one.optimizer.variables]
-            start = fresh.get_weights()
-            one.set_weights(start)
-            for variable, value in zip(one.optimizer.variables, unused, strict=True):
-                variable.assign(value)
-            own = (x, y) if data_of is None else data_of(seed)
-            history = one.fit(*own, verbose=0, **{"shuffle": False} | fit)
+                optimizer = one.optimizer.variables
+                unused = [keras.ops.copy(variable.value) for variable in optimizer]
+            else:
+                assign(states(one), [variable.value for variable in states(fresh)])
+                assign(optimizer, unused)
+            history = one.fit(*data_of(seed), shuffle=False, verbose=0, **fit)
             end = one.get_weights()
-            fits.append(
-                SimpleNamespace(start=start, end=end, logs=history.history, x=own[0])
-            )
+            fits.append(SimpleNamespace(start=start, end=end, logs=history.history))
         return fits
 
     return fit_apart
 
 
 @pytest.fixture
-def assert_as_apart(apart):
-    """Returns a function that fits a population and its members, and compares."""
+def assert_trained_as():
+    """Returns a function that compares a fitted population with fits of its members."""
 
-    def check(
-        population, compiled, x=None, y=None, data_of=None, together=(), **fit
-    ):
-        population.compile(**compiled())
-        # What fit() would do as well, but tracing it all once more.
-        population.optimizer.build(population.trainable_variables)
-        history = population.fit(
-            x, y, verbose=0, **{"shuffle": False} | fit | dict(together)
-        )
-        fits = apart(population, compiled, x, y, data_of, **fit)
+    def check(population, fits):
         for index, alone in enumerate(fits):
             weights = population.member(index).get_weights()
             for start, end, own in zip(alone.start, alone.end, weights, strict=True):
-                np.testing.assert_allclose(own, end, atol=1e-5, rtol=0)
-                if end.size > 1 and np.issubdtype(end.dtype, np.floating):
-                    assert np.abs(end - start).max() > 1e-3
-            # Keras adds the losses of several outputs, which a population does not.
-            parts = {f"{name}_loss" for name in population.output_names or ()}
-            assert population.member_logs.keys() == alone.logs.keys() - parts
-            for name in population.member_logs:
-                values = alone.logs[name]
-                own = population.member_logs[name][:, index]
-                np.testing.assert_allclose(own, values, atol=1e-5, err_msg=name)
-        for name, values in population.member_logs.items():
-            means = values.mean(axis=1)
-            np.testing.assert_allclose(history.history[name], means, rtol=1e-5)
-        return fits
+                np.testing.assert_allclose(own, end, rtol=0, atol=1e-5)
+                assert np.abs(end - start).max() > 1e-3
+
+    return check
+
+
+@pytest.fixture
+def assert_as_apart(apart, assert_trained_as):
+    """Returns a function that fits a population and each member, and compares."""
+
+    def check(population, compiled, x, y=None, **fit):
+        population.compile(**compiled())
+        # As fit() would, but this way TensorFlow traces the step once, not twice.
+        population.optimizer.build(population.trainable_variables)
+        history = population.fit(x, y, shuffle=False, verbose=0, **fit)
+        fits = apart(population, compiled, lambda seed: (x, y), **fit)
+        assert_trained_as(population, fits)
+        logs = population.member_logs
+        # A population leaves out what each of several outputs adds to the loss.
+        parts = {f"{name}_loss" for name in population.output_names or ()}
+        for index, alone in enumerate(fits):
+            assert logs.keys() == alone.logs.keys() - parts
+            for name, values in logs.items():
+                np.testing.assert_allclose(
+                    values[:, index], alone.logs[name], rtol=1e-5, err_msg=name
+                )
+        assert logs.keys() == history.history.keys()
+        for name, values in logs.items():
+            np.testing.assert_allclose(
+                history.history[name], values.mean(axis=1), rtol=1e-5, err_msg=name
+            )
 
     return check

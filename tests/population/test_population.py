@@ -1,4 +1,10 @@
-"""A population trains its members as they would train alone."""
+"""A population trains its members as each of them would train alone."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,6 +20,11 @@ MEMBERS = [
 ]
 RANDOM = np.random.default_rng(0)
 LABELS = RANDOM.integers(0, 3, 40)
+LOSS = "sparse_categorical_crossentropy"
+OPTIMIZERS = {
+    "adam": lambda: keras.optimizers.Adam(0.01),
+    "momentum": lambda: keras.optimizers.SGD(0.1, momentum=0.9),
+}
 
 
 def draw(*shape):
@@ -33,7 +44,7 @@ def dense(initializer):
 
 
 def convolution(initializer):
-    # A bias ahead of BatchNormalization would have a gradient of rounding noise alone,
+    # A bias ahead of BatchNormalization would have a gradient of rounding errors alone,
     # which Adam turns into whole steps.
     return sequential(
         (6, 6, 2),
@@ -44,9 +55,13 @@ def convolution(initializer):
     )
 
 
-def dropout(initializer):
+def dropout(initializer, rate=0.0):
     hidden = layers.Dense(5, "relu", kernel_initializer=initializer)
-    return sequential((6,), hidden, layers.Dropout(0.0))
+    return sequential((6,), hidden, layers.Dropout(rate))
+
+
+def dropout_half(initializer):
+    return dropout(initializer, 0.5)
 
 
 def simple_rnn(initializer):
@@ -57,23 +72,15 @@ def lstm(initializer):
     return sequential((4, 2), layers.LSTM(4, kernel_initializer=initializer))
 
 
-def regularized(initializer):
-    inputs = keras.Input((6,))
-    hidden = layers.Dense(
-        5, "tanh", kernel_initializer=initializer, kernel_regularizer="l2"
-    )(inputs)
-    hidden = layers.Dense(4, activity_regularizer="l1")(hidden)
-    return keras.Model(inputs, layers.Dense(3, "softmax")(hidden + inputs[:, :4]))
-
-
 def nested(initializer):
-    return sequential((6,), dense(initializer), regularized_part(initializer))
-
-
-def regularized_part(initializer):
-    inputs = keras.Input((3,))
-    hidden = layers.Dense(4, "relu", kernel_initializer=initializer)(inputs)
-    return keras.Model(inputs, layers.Concatenate()([inputs, hidden]))
+    """A functional model in a model, with a way past some layers and penalties."""
+    inputs = keras.Input((5,))
+    hidden = layers.Dense(
+        5, "relu", kernel_initializer=initializer, kernel_regularizer="l2"
+    )(inputs)
+    inner = keras.Model(inputs, hidden + inputs)
+    outer = layers.Dense(5, activity_regularizer="l1")
+    return sequential((6,), outer, inner)
 
 
 def several(initializer):
@@ -85,44 +92,182 @@ def several(initializer):
     return keras.Model({"one": one, "other": other}, [classes, value])
 
 
-BUILDS = {
+DATA = {
     dense: draw(6),
     convolution: draw(6, 6, 2),
     dropout: draw(6),
+    dropout_half: draw(6),
     simple_rnn: draw(4, 2),
     lstm: draw(4, 2),
-    regularized: draw(6),
     nested: draw(6),
 }
-OPTIMIZERS = {
-    "adam": lambda: keras.optimizers.Adam(0.01),
-    "momentum": lambda: keras.optimizers.SGD(0.05, momentum=0.9),
+
+
+@pytest.mark.parametrize(
+    ("build", "optimizer", "threads"),
+    [
+        (dense, "adam", "2"),
+        (dense, "momentum", "1"),
+        (convolution, "adam", "2"),
+        (convolution, "momentum", "1"),
+        (dropout, "adam", "2"),
+        (dropout, "momentum", "2"),
+        (dropout_half, "momentum", "2"),
+        (simple_rnn, "adam", "2"),
+        (simple_rnn, "momentum", "2"),
+        (lstm, "adam", "2"),
+        (lstm, "momentum", "2"),
+        (nested, "adam", "2"),
+        (nested, "momentum", "2"),
+    ],
+)
+def test_weights_after_20_steps(
+    build, optimizer, threads, monkeypatch, assert_as_apart
+):
+    def compiled():
+        return {"optimizer": OPTIMIZERS[optimizer](), "loss": LOSS}
+
+    # With one thread an operation, a population is evaluated in parts side by side.
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", threads)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    population = Population(build, MEMBERS)
+    if keras.backend.backend() == "tensorflow":
+        assert population._chains == (2 if threads == "1" else 1)
+    assert_as_apart(population, compiled, DATA[build], LABELS, batch_size=8, epochs=4)
+
+
+def test_several_inputs_and_outputs(assert_as_apart):
+    def compiled():
+        return {
+            "optimizer": OPTIMIZERS["adam"](),
+            "loss": {"value": "mse", "classes": LOSS},
+            "loss_weights": {"value": 0.5, "classes": 1.0},
+            "metrics": {"value": "mae", "classes": "accuracy"},
+        }
+
+    x, y = {"one": draw(6), "other": draw(2)}, {"classes": LABELS, "value": draw(1)}
+    population = Population(several, MEMBERS)
+    assert_as_apart(population, compiled, x, y, batch_size=8, epochs=4)
+    assert {"classes_accuracy", "value_mae"} < population.member_logs.keys()
+    classes, value = population.predict(x, verbose=0)
+    assert classes.shape == (40, 3, 3) and value.shape == (40, 3, 1)
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("jax") is None, reason="JAX is not installed."
+)
+def test_jax():
+    tests = Path(__file__).parent
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests]
+        + ["-k", "after_20_steps and (dense or lstm) or own_order"],
+        cwd=tests.parents[1],
+        env=os.environ | {"KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " 5 passed" in done.stdout
+
+
+def test_every_member_drops_units_of_its_own():
+    build = dropout_half
+    population = Population(
+        build, [{"initializer": "ones", "seed": s} for s in (0, 1, 0)]
+    )
+    one, other, again = np.moveaxis(population(DATA[build], training=True), 1, 0)
+    assert np.any(one != other) and np.all(one == again)
+    calm = np.moveaxis(population(DATA[build], training=False), 1, 0)
+    assert np.all(calm[0] == calm[2]) and np.any(calm[0] != one)
+
+
+@pytest.mark.parametrize("build", [dense, dropout])
+def test_a_member_that_diverges_leaves_the_others_alone(build):
+    population = Population(build, MEMBERS)
+    population.compile(keras.optimizers.SGD(0.1, global_clipnorm=0.1), LOSS)
+    start, ends, losses = population.get_weights(), [], []
+    for scale in (1, 1e30):
+        weights = [matrix.copy() for matrix in start]
+        weights[0][1] *= scale
+        population.set_weights(weights)
+        history = population.fit(DATA[build], LABELS, 8, shuffle=False, verbose=0)
+        ends.append(population.get_weights())
+        losses.append(population.member_logs["loss"][0])
+    assert np.isnan(history.history["loss"]).all()
+    assert np.isnan(losses[1]).tolist() == [False, True, False]
+    assert np.isnan(ends[1][0][1]).any()
+    for fine, beside, begin in zip(*ends, start, strict=True):
+        assert np.array_equal(fine[[0, 2]], beside[[0, 2]])
+        assert np.all(np.abs(fine - begin).max(axis=1) > 1e-3)
+
+
+def test_member_is_an_ordinary_model(tmp_path):
+    population = Population(dense, MEMBERS)
+    population.compile("adam", LOSS)
+    population.fit(DATA[dense], LABELS, verbose=0)
+    outputs = population.predict(DATA[dense], verbose=0)
+    assert outputs.shape == (40, 3, 3)
+    member = population.member(2)
+    assert type(member) is keras.Sequential
+    member.save(tmp_path / "member.keras")
+    loaded = keras.models.load_model(tmp_path / "member.keras")
+    for model in (member, loaded):
+        alone = model.predict(DATA[dense], verbose=0)
+        np.testing.assert_allclose(alone, outputs[:, 2], atol=1e-6)
+
+
+def test_what_a_population_tells_of_itself():
+    population = Population(dense, MEMBERS, name="crowd")
+    assert population.name == "crowd"
+    assert population.seeds == [0, 1]
+    assert population.members == MEMBERS
+    population.members[0]["seed"] = 7
+    assert population.members == MEMBERS
+    assert population.member_logs == {}
+    assert population.count_params() == 3 * population.member(0).count_params()
+
+
+def test_compiled_build():
+    def build(initializer, rate=0.1):
+        model = dense(initializer)
+        model.compile(keras.optimizers.SGD(rate), LOSS, metrics=["accuracy"])
+        return model
+
+    population = Population(build, MEMBERS)
+    assert type(population.optimizer) is keras.optimizers.SGD
+    assert float(population.optimizer.learning_rate) == np.float32(0.1)
+    population.fit(DATA[dense], LABELS, epochs=2, verbose=0)
+    assert population.member_logs["accuracy"].shape == (2, 3)
+    with pytest.raises(ValueError, match=r"compiled alike.* member 1 .*'rate': 0\.2"):
+        Population(build, [MEMBERS[0], MEMBERS[1] | {"rate": 0.2}])
+
+
+MIXING = {
+    "Adafactor": "norms over each variable",
+    "Lamb": "norms over each variable",
+    "Muon": "as one matrix",
+    "LossScaleOptimizer": "where one gradient overflows",
 }
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("build", BUILDS)
-def test_weights_after_20_steps(build, optimizer, assert_as_apart):
-    def compiled():
-        loss = "sparse_categorical_crossentropy"
-        return {"optimizer": OPTIMIZERS[optimizer](), "loss": loss}
-
-    population = Population(build, MEMBERS)
-    assert_as_apart(population, compiled, BUILDS[build], LABELS, batch_size=8, epochs=4)
+@pytest.mark.parametrize("name", MIXING)
+def test_optimizer_that_mixes_members(name):
+    inner = ["adam"] if name == "LossScaleOptimizer" else []
+    optimizer = getattr(keras.optimizers, name)(*inner)
+    with pytest.raises(ValueError, match=f"{name} .*{MIXING[name]}.*Accepted: SGD"):
+        Population(dense, MEMBERS).compile(optimizer, LOSS)
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_several_inputs_and_outputs(optimizer, assert_as_apart):
-    def compiled():
-        return {
-            "optimizer": OPTIMIZERS[optimizer](),
-            "loss": ["sparse_categorical_crossentropy", "mse"],
-            "loss_weights": [1.0, 0.5],
-            "metrics": [["accuracy"], ["mae"]],
-        }
+def test_optimizer_that_may_mix_members():
+    class Mine(keras.optimizers.SGD):
+        pass
 
-    x, y = {"one": draw(6), "other": draw(2)}, [LABELS, draw(1)]
-    population = Population(several, MEMBERS)
-    assert_as_apart(population, compiled, x, y, batch_size=8, epochs=4)
-    classes, value = population.predict(x, verbose=0)
-    assert classes.shape == (40, 3, 3) and value.shape == (40, 3, 1)
+    with pytest.warns(UserWarning, match="Mine is taken to treat entries one by one"):
+        Population(dense, MEMBERS).compile(Mine(), LOSS)
+
+
+def test_no_loss():
+    population = Population(dense, MEMBERS)
+    population.compile("adam")
+    with pytest.raises(ValueError, match="Provide a `loss`"):
+        population.fit(DATA[dense], LABELS, verbose=0)

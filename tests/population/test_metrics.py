@@ -1,0 +1,86 @@
+"""Logs are those of separate fits, whatever the data and the metrics."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers, ops
+
+from keras_inits import Population
+
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(40, 6)).astype("float32")
+Y = RANDOM.integers(0, 2, 40)
+MORE = (X[::3] + 1, Y[::3])
+MEMBERS = [
+    {"initializer": "he_normal", "seed": 0},
+    {"initializer": "he_normal", "seed": 1},
+    {"initializer": "glorot_uniform", "seed": 0},
+]
+
+
+def dense(initializer):
+    hidden = layers.Dense(5, "tanh", kernel_initializer=initializer)
+    return keras.Sequential([keras.Input((6,)), hidden, layers.Dense(1, "sigmoid")])
+
+
+def certainty(y, outputs):
+    """A number for a whole batch, as a user may write it."""
+    return ops.max(outputs) - ops.min(outputs)
+
+
+def adam(**metrics):
+    optimizer = keras.optimizers.Adam(0.02)
+    return {"optimizer": optimizer, "loss": "binary_crossentropy", **metrics}
+
+
+def test_weights_of_samples_and_validation(assert_as_apart):
+    def compiled():
+        auc = keras.metrics.AUC(20, name="auc")
+        return adam(metrics=["accuracy", auc], weighted_metrics=["mae"])
+
+    population = Population(dense, MEMBERS)
+    weights = RANDOM.uniform(0.1, 2, 40)
+    # 40 samples make two batches of 16 and one of 8.
+    batches = {"batch_size": 16, "epochs": 2, "validation_data": MORE}
+    assert_as_apart(population, compiled, X, Y, sample_weight=weights, **batches)
+    names = {"loss", "accuracy", "auc", "mae"}
+    assert population.member_logs.keys() == names | {f"val_{name}" for name in names}
+    last = {name: population.member_logs[f"val_{name}"][-1].mean() for name in names}
+    evaluated = population.evaluate(*MORE, return_dict=True, verbose=0)
+    assert evaluated == pytest.approx(last, rel=1e-5)
+    values = population.evaluate(*MORE, verbose=0)
+    assert sorted(values) == sorted(evaluated.values())
+    assert values[0] == evaluated["loss"]
+
+
+def test_weights_of_classes_and_endless_data(assert_as_apart):
+    def compiled():
+        return adam(metrics=["accuracy"])
+
+    dataset = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8).repeat()
+    arguments = {"steps_per_epoch": 7, "epochs": 3, "class_weight": {0: 0.2, 1: 3.0}}
+    assert_as_apart(Population(dense, MEMBERS), compiled, dataset, **arguments)
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_metrics(mapped, assert_as_apart):
+    def compiled():
+        # Those of a user and those along the batch are mapped over the members.
+        more = [certainty, keras.metrics.CosineSimilarity(axis=0)] if mapped else []
+        return adam(metrics=["accuracy", "mae", *more])
+
+    population = Population(dense, MEMBERS)
+    arguments = {"batch_size": 8, "epochs": 2, "validation_split": 0.1}
+    assert_as_apart(population, compiled, X, Y, **arguments)
+    assert population.member_metrics.are_means is not mapped
+
+
+def test_logs_of_a_population_compiled_again():
+    population = Population(dense, MEMBERS)
+    for metrics in (["accuracy"], ["mae", "mse"]):
+        population.compile("sgd", "binary_crossentropy", metrics=metrics)
+        history = population.fit(X, Y, epochs=2, verbose=0)
+        assert population.member_logs.keys() == {"loss", *metrics}
+        assert history.history.keys() == population.member_logs.keys()
+    assert all(values.shape == (2, 3) for values in population.member_logs.values())
