@@ -81,7 +81,7 @@ class Ledger:
             check_same_thread=False,
         )
         weakref.finalize(self, self._connection.close)
-        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._write_ahead()
         # After a power cut too, a checkpoint must not be ahead of the ledger.
         self._connection.execute("PRAGMA synchronous = FULL")
         with self._transaction("IMMEDIATE") as database:
@@ -254,6 +254,19 @@ class Ledger:
                     row[quantity] = math.nan if value is None else value
                 curves.append(list(curve.values()))
         return curves
+
+    def _write_ahead(self) -> None:
+        """Turns on the write-ahead log, waiting for others that are about it."""
+        # Of all statements this one alone does not wait for the busy timeout.
+        deadline = time.monotonic() + _BUSY_TIMEOUT
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
 
     @contextlib.contextmanager
     def _transaction(self, kind: str) -> Iterator[sqlite3.Connection]:

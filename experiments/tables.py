@@ -54,7 +54,8 @@ def write(experiment: str, results: Path) -> tuple[list[Table], list[Path]]:
     tables = beside_published(rows, published(experiment))
     folder = results / experiment
     folder.mkdir(parents=True, exist_ok=True)
-    pictures, commands = [], []
+    pictures: list[Path] = []
+    commands = []
     for cell, here in _cells(rows):
         curves = ledger.curves(experiment=experiment, **cell)
         file = folder / f"{cell['dataset']}-{cell['activation']}.png".replace("/", "-")
@@ -140,7 +141,6 @@ def _describe(cell: Mapping[str, Any]) -> str:
 
 
 def _command(experiment: str, cell: Mapping[str, Any], seeds: int) -> str:
-    dataset = {"fmnist": "fashion_mnist"}.get(cell["dataset"], cell["dataset"])
     presets = [
         f"--preset {name} "
         for name, preset in catalogue.PRESETS.items()
@@ -148,7 +148,7 @@ def _command(experiment: str, cell: Mapping[str, Any], seeds: int) -> str:
     ]
     return (
         f"`python -m experiments run {experiment} {''.join(presets[:1])}--dataset "
-        f"{dataset} --activation {cell['activation']} --seeds {seeds} --epochs "
+        f"{cell['dataset']} --activation {cell['activation']} --seeds {seeds} --epochs "
         f"{cell['epochs']}`"
     )
 

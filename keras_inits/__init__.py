@@ -13,19 +13,18 @@ KerasTuner, which they need installed.
 
 from typing import Any
 
-from keras_inits.initializers import LeeQR, RectangularIdentity, ZerO
+from keras_inits import initializers
+from keras_inits.initializers import *  # noqa: F403
 from keras_inits.population import Population, SeedBatches
 from keras_inits.registration import available, get
 
 __version__ = "0.1.0"
 __all__ = [
-    "InitializerHyperModel",
-    "LeeQR",
+    *initializers.__all__,
+    "InitializerHyperModel",  # noqa: F405
     "Population",
-    "PopulationTuner",
-    "RectangularIdentity",
+    "PopulationTuner",  # noqa: F405
     "SeedBatches",
-    "ZerO",
     "available",
     "get",
 ]

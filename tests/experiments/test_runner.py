@@ -1,0 +1,150 @@
+"""Tests of training a table's cell into the ledger, on digits."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import textwrap
+
+import keras
+import numpy as np
+import pytest
+
+from experiments import datasets, networks, runner
+from experiments.ledger import Ledger
+from experiments.lee import Cell, Protocol
+from keras_inits import Population
+
+ROOT = pathlib.Path(__file__).parents[2]
+CELL = Cell("lee-table2", "digits", depth=2, samples_per_class=20, epochs=4)
+METHODS = ["proposed", "he"]
+TIMEOUT = 100  # seconds
+
+
+class Trained(keras.callbacks.Callback):
+    """Counts the epochs of every training."""
+
+    def __init__(self):
+        super().__init__()
+        self.epochs = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epochs.append(epoch)
+
+
+def train(folder, seeds=2, cell=CELL, methods=METHODS):
+    """Returns the number of members trained, the epochs, and the ledger."""
+    ledger, trained = Ledger(folder / "ledger.sqlite"), Trained()
+    number = runner.run_cell(
+        cell,
+        methods,
+        range(seeds),
+        Protocol(),
+        ledger,
+        progress=lambda *_: trained,
+    )
+    return number, trained.epochs, ledger
+
+
+def curves(ledger, **where):
+    names = ("loss", "accuracy", "val_loss", "val_accuracy")
+    return {
+        (row["method"], row["seed"], row["epoch"]): [row[name] for name in names]
+        for row in ledger.curves(**where)
+    }
+
+
+def assert_same_curves(one, other):
+    assert one.keys() == other.keys()
+    for key in one:
+        np.testing.assert_allclose(one[key], other[key], rtol=1e-4, err_msg=str(key))
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """The folder of a cell that was trained without interruption."""
+    folder = tmp_path_factory.mktemp("done")
+    number, epochs, ledger = train(folder)
+    assert (number, epochs) == (4, [0, 1, 2, 3])
+    return folder, curves(ledger)
+
+
+def test_the_ledger_has_a_row_for_each_member_and_epoch(done):
+    _, rows = done
+    assert set(rows) == {(m, s, e) for m in METHODS for s in range(2) for e in range(4)}
+    losses = {rows[m, s, 3][0] for m in METHODS for s in range(2)}
+    assert len(losses) == 4
+
+
+def test_running_again_trains_nothing(done):
+    folder, rows = done
+    number, epochs, ledger = train(folder)
+    assert (number, epochs) == (0, [])
+    assert curves(ledger) == rows
+
+
+def test_the_validation_accuracy_is_that_of_the_seeds_hold_out(tmp_path):
+    cell = Cell("lee-table2", "digits", depth=2, samples_per_class=20, epochs=1)
+    _, _, ledger = train(tmp_path, seeds=1, cell=cell, methods=["he"])
+    (row,) = ledger.final()
+    digits = datasets.load("digits")
+    training, held_out = datasets.hold_out(digits.y, 0, 0.15, 20)
+    x = datasets.scale(digits, "unit")
+    model = Population(
+        lambda: networks.feedforward(64, 10, (10, 6), "he_normal"), [{"seed": 0}]
+    ).member(0)
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    # The order of the runner's first epoch.
+    order = np.random.default_rng((0, 0)).permutation(training)
+    model.fit(x[order], digits.y[order], 100, shuffle=False, verbose=0)
+    loss, accuracy = model.evaluate(x[held_out], digits.y[held_out], verbose=0)
+    assert (row["val_loss"], row["val_accuracy"]) == pytest.approx((loss, accuracy))
+
+
+def test_seeds_that_are_added_later_are_trained_alone(done, tmp_path):
+    _, rows = done
+    number, _, ledger = train(tmp_path, seeds=1)
+    assert number == 2
+    number, epochs, ledger = train(tmp_path, seeds=2)
+    assert (number, epochs) == (2, [0, 1, 2, 3])
+    # Who trains beside a member does not matter.
+    assert_same_curves(curves(ledger), rows)
+
+
+def test_a_run_that_was_killed_goes_on_and_ends_the_same(done, tmp_path):
+    code = """
+        import os, pathlib, signal, keras
+        from experiments import runner
+        from experiments.ledger import Ledger
+        from experiments.lee import Cell, Protocol
+
+        class Kill(keras.callbacks.Callback):
+            def on_epoch_begin(self, epoch, logs=None):
+                if epoch == 2:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        runner.run_cell(
+            Cell("lee-table2", "digits", depth=2, samples_per_class=20, epochs=4),
+            ["proposed", "he"],
+            range(2),
+            Protocol(),
+            Ledger(pathlib.Path(os.environ["FOLDER"]) / "ledger.sqlite"),
+            progress=lambda *_: Kill(),
+        )
+    """
+    killed = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=ROOT,
+        env={**os.environ, "FOLDER": str(tmp_path), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    before = curves(Ledger(tmp_path / "ledger.sqlite"))
+    assert {epoch for _, _, epoch in before} == {0, 1}
+    number, epochs, ledger = train(tmp_path)
+    assert (number, epochs) == (4, [2, 3])
+    assert_same_curves(curves(ledger), done[1])
+    assert not any((tmp_path / "backups").glob("*/*"))
