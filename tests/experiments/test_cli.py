@@ -29,10 +29,11 @@ def cli(*arguments):
 
 
 def process(*arguments):
+    ours = {k: v for k, v in os.environ.items() if not k.startswith("TF_")}
     return subprocess.run(
         [sys.executable, "-m", "experiments", *map(str, arguments)],
         cwd=ROOT,
-        env={**os.environ, "COLUMNS": "120", "NO_COLOR": "1"},
+        env={**ours, "COLUMNS": "120", "NO_COLOR": "1"},
         capture_output=True,
         text=True,
         timeout=TIMEOUT,

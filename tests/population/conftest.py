@@ -34,7 +34,7 @@ def apart():
                 one.compile(**compiled())
                 one.optimizer.build(one.trainable_variables)
                 optimizer = one.optimizer.variables
-                unused = [keras.ops.copy(variable.value) for variable in optimizer]
+                unused = [np.array(variable.value) for variable in optimizer]
             else:
                 assign(states(one), [variable.value for variable in states(fresh)])
                 assign(optimizer, unused)

@@ -60,8 +60,18 @@ def test_shapes(arguments):
     assert_paths_agree(Population(dense, members), x)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
-@pytest.mark.parametrize("seeds", [SEEDS, [0, 1, 1, 2, 2, 2], [2, 0], [0, 0, 0, 1]])
+@pytest.mark.parametrize(
+    ("seeds", "dtype"),
+    [
+        (SEEDS, "float32"),
+        (SEEDS, "float64"),
+        (SEEDS, "uint8"),
+        ([0, 1, 1, 2, 2, 2], "float32"),
+        ([0, 1, 1, 2, 2, 2], "float64"),
+        ([0, 0, 0, 1], "float32"),
+        ([2, 0], "float32"),
+    ],
+)
 def test_inputs_per_seed(seeds, dtype):
     population = Population(dense, [{"seed": seed} for seed in seeds])
     x = np.abs(10 * FLAT).astype(dtype) if dtype == "uint8" else FLAT.astype(dtype)

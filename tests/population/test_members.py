@@ -40,8 +40,10 @@ def weights(population, index):
     return population.member(index).get_weights()
 
 
-@pytest.mark.parametrize("initializer", ["he_normal", "lee_qr", Unseeded()])
-@pytest.mark.parametrize("build", [dense, assigned])
+@pytest.mark.parametrize(
+    ("build", "initializer"),
+    [(dense, "he_normal"), (dense, Unseeded()), (assigned, "lee_qr")],
+)
 def test_weights_are_those_of_a_seeded_build(build, initializer):
     members = [{"initializer": initializer, "seed": seed} for seed in (3, 4, 3)]
     population = Population(build, members)
@@ -79,9 +81,7 @@ def test_building_leaves_nothing_behind():
     Population(build, [{"seed": 0}, {"seed": 1}])
     assert not global_state.get_global_attribute("uninitialized_variables")
     assert np.any(keras.random.normal((9,)) != keras.random.normal((9,)))
-    model = build()
-    model.compile("adam", "mse")
-    model.fit(np.ones((4, 6)), np.zeros((4, 3)), verbose=0)
+    assert np.all(np.isfinite(build()(np.ones((4, 6)), training=True)))
 
 
 def test_a_build_that_fails_leaves_nothing_behind():

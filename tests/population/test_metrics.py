@@ -54,33 +54,31 @@ def test_weights_of_samples_and_validation(assert_as_apart):
     assert values[0] == evaluated["loss"]
 
 
-def test_weights_of_classes_and_endless_data(assert_as_apart):
+def test_weights_of_classes_endless_data_and_metrics_of_a_user(assert_as_apart):
     def compiled():
-        return adam(metrics=["accuracy"])
+        along_batch = keras.metrics.CosineSimilarity(axis=0)
+        return adam(metrics=["accuracy", certainty, along_batch])
 
     dataset = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8).repeat()
     arguments = {"steps_per_epoch": 7, "epochs": 3, "class_weight": {0: 0.2, 1: 3.0}}
-    assert_as_apart(Population(dense, MEMBERS), compiled, dataset, **arguments)
+    population = Population(dense, MEMBERS)
+    assert_as_apart(population, compiled, dataset, **arguments)
+    assert not population.member_metrics.are_means
 
 
-@pytest.mark.parametrize("mapped", [False, True])
-def test_metrics(mapped, assert_as_apart):
+def test_metrics_that_are_means(assert_as_apart):
     def compiled():
-        # Those of a user and those along the batch are mapped over the members.
-        more = [certainty, keras.metrics.CosineSimilarity(axis=0)] if mapped else []
-        return adam(metrics=["accuracy", "mae", *more])
+        return adam(metrics=["accuracy", "mae"])
 
     population = Population(dense, MEMBERS)
-    arguments = {"batch_size": 8, "epochs": 2, "validation_split": 0.1}
-    assert_as_apart(population, compiled, X, Y, **arguments)
-    assert population.member_metrics.are_means is not mapped
+    batches = {"batch_size": 16, "epochs": 2, "validation_split": 0.25}
+    assert_as_apart(population, compiled, X, Y, **batches)
+    assert population.member_metrics.are_means
 
 
 def test_logs_of_a_population_compiled_again():
     population = Population(dense, MEMBERS)
     for metrics in (["accuracy"], ["mae", "mse"]):
         population.compile("sgd", "binary_crossentropy", metrics=metrics)
-        history = population.fit(X, Y, epochs=2, verbose=0)
-        assert population.member_logs.keys() == {"loss", *metrics}
-        assert history.history.keys() == population.member_logs.keys()
-    assert all(values.shape == (2, 3) for values in population.member_logs.values())
+        logs = population.evaluate(X, Y, return_dict=True, verbose=0)
+        assert logs.keys() == {"loss", *metrics}

@@ -64,12 +64,22 @@ def dropout_half(initializer):
     return dropout(initializer, 0.5)
 
 
-def simple_rnn(initializer):
-    return sequential((4, 2), layers.SimpleRNN(4, kernel_initializer=initializer))
+def simple_rnn(initializer, unroll=False):
+    layer = layers.SimpleRNN(4, kernel_initializer=initializer, unroll=unroll)
+    return sequential((4, 2), layer)
 
 
-def lstm(initializer):
-    return sequential((4, 2), layers.LSTM(4, kernel_initializer=initializer))
+def lstm(initializer, unroll=False):
+    layer = layers.LSTM(4, kernel_initializer=initializer, unroll=unroll)
+    return sequential((4, 2), layer)
+
+
+def unrolled_rnn(initializer):
+    return simple_rnn(initializer, unroll=True)
+
+
+def unrolled_lstm(initializer):
+    return lstm(initializer, unroll=True)
 
 
 def nested(initializer):
@@ -98,7 +108,9 @@ DATA = {
     dropout: draw(6),
     dropout_half: draw(6),
     simple_rnn: draw(4, 2),
+    unrolled_rnn: draw(4, 2),
     lstm: draw(4, 2),
+    unrolled_lstm: draw(4, 2),
     nested: draw(6),
 }
 
@@ -111,13 +123,11 @@ DATA = {
         (convolution, "adam", "2"),
         (convolution, "momentum", "1"),
         (dropout, "adam", "2"),
-        (dropout, "momentum", "2"),
         (dropout_half, "momentum", "2"),
         (simple_rnn, "adam", "2"),
-        (simple_rnn, "momentum", "2"),
+        (unrolled_rnn, "momentum", "2"),
         (lstm, "adam", "2"),
-        (lstm, "momentum", "2"),
-        (nested, "adam", "2"),
+        (unrolled_lstm, "momentum", "2"),
         (nested, "momentum", "2"),
     ],
 )
@@ -160,14 +170,14 @@ def test_jax():
     tests = Path(__file__).parent
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests]
-        + ["-k", "after_20_steps and (dense or lstm) or own_order"],
+        + ["-k", "20_steps and (dense-adam or lstm-adam) or own_order"],
         cwd=tests.parents[1],
         env=os.environ | {"KERAS_BACKEND": "jax"},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert " 5 passed" in done.stdout
+    assert "3 passed" in done.stdout
 
 
 def test_every_member_drops_units_of_its_own():
@@ -186,7 +196,7 @@ def test_a_member_that_diverges_leaves_the_others_alone(build):
     population = Population(build, MEMBERS)
     population.compile(keras.optimizers.SGD(0.1, global_clipnorm=0.1), LOSS)
     start, ends, losses = population.get_weights(), [], []
-    for scale in (1, 1e30):
+    for scale in (1, np.inf):
         weights = [matrix.copy() for matrix in start]
         weights[0][1] *= scale
         population.set_weights(weights)
@@ -252,7 +262,7 @@ MIXING = {
 
 @pytest.mark.parametrize("name", MIXING)
 def test_optimizer_that_mixes_members(name):
-    inner = ["adam"] if name == "LossScaleOptimizer" else []
+    inner = [keras.optimizers.Adam()] if name == "LossScaleOptimizer" else []
     optimizer = getattr(keras.optimizers, name)(*inner)
     with pytest.raises(ValueError, match=f"{name} .*{MIXING[name]}.*Accepted: SGD"):
         Population(dense, MEMBERS).compile(optimizer, LOSS)
@@ -262,8 +272,9 @@ def test_optimizer_that_may_mix_members():
     class Mine(keras.optimizers.SGD):
         pass
 
+    population = Population(dense, MEMBERS)
     with pytest.warns(UserWarning, match="Mine is taken to treat entries one by one"):
-        Population(dense, MEMBERS).compile(Mine(), LOSS)
+        population.compile(Mine(), LOSS)
 
 
 def test_no_loss():
