@@ -34,7 +34,7 @@ def apart():
                 one.compile(**compiled())
                 one.optimizer.build(one.trainable_variables)
                 optimizer = one.optimizer.variables
-                unused = [np.array(variable.value) for variable in optimizer]
+                unused = [np.copy(keras.ops.convert_to_numpy(v)) for v in optimizer]
             else:
                 assign(states(one), [variable.value for variable in states(fresh)])
                 assign(optimizer, unused)
