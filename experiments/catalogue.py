@@ -1,12 +1,12 @@
 """Every published table that can be run again, by name, and the presets to run at."""
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from experiments import lee
 from experiments.lee import Cell
+from keras_inits.naming import unknown
 
 
 @dataclass(frozen=True)
@@ -67,16 +67,10 @@ def find(kind: str, name: str, known: Mapping[str, Any]) -> Any:
         >>> find("preset", "smok", PRESETS)
         Traceback (most recent call last):
         ...
-        ValueError: Unknown preset. Did you mean smoke? Received: preset=smok
+        ValueError: Unknown preset. Did you mean 'smoke'? Received: preset=smok
     """
     if name not in known:
-        near = difflib.get_close_matches(name, known)
-        hint = (
-            f"Did you mean {', '.join(near)}?"
-            if near
-            else f"Accepted: {', '.join(known)}."
-        )
-        raise ValueError(f"Unknown {kind}. {hint} Received: {kind}={name}")
+        raise unknown(kind, name, known)
     return known[name]
 
 

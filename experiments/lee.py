@@ -1,6 +1,5 @@
 """Lee et al. (2024): the methods it compares, its protocol, and its tables."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -8,6 +7,7 @@ from typing import Any, Literal
 from experiments import networks
 from experiments.datasets import Scaling
 from keras_inits import LeeQR, RectangularIdentity, ZerO
+from keras_inits.naming import unknown
 
 METHODS = ("proposed", "orthogonal", "xavier", "he", "zero", "identity", "rai", "gsm")
 """The columns of the paper's tables, in its order."""
@@ -138,10 +138,7 @@ def check_methods(methods: Sequence[str]) -> None:
     """Raises a `ValueError` for a method that is unknown or cannot be run yet."""
     for method in methods:
         if method not in METHODS:
-            near = difflib.get_close_matches(method, METHODS)
-            hint = f"Did you mean {', '.join(near)}?" if near else ""
-            hint = hint or f"Accepted: {', '.join(METHODS)}."
-            raise ValueError(f"Unknown method. {hint} Received: method={method}")
+            raise unknown("method", method, METHODS)
         if method not in AVAILABLE:
             raise ValueError(
                 f"Method '{method}' cannot be run by this version. "

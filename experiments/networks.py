@@ -1,10 +1,11 @@
 """The papers' architectures as plain Keras code."""
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
 import keras
+
+from keras_inits.naming import unknown
 
 
 def alternating(depth: int, widths: Sequence[int] = (10, 6)) -> tuple[int, ...]:
@@ -69,14 +70,10 @@ def check_activation(activation: str) -> None:
         >>> check_activation("rellu")
         Traceback (most recent call last):
         ...
-        ValueError: Unknown activation. Did you mean relu, relu6, elu? \
+        ValueError: Unknown activation. Did you mean 'relu' or 'relu6' or 'elu'? \
 Received: activation=rellu
     """
     known = [name for name in dir(keras.activations) if name[0].islower()]
     known = [n for n in known if n not in ("get", "serialize", "deserialize")]
     if activation not in known:
-        near = difflib.get_close_matches(str(activation), known)
-        hint = f"Did you mean {', '.join(near)}?" if near else f"Accepted: {known}."
-        raise ValueError(
-            f"Unknown activation. {hint} Received: activation={activation}"
-        )
+        raise unknown("activation", activation, known)

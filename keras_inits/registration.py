@@ -1,11 +1,12 @@
 """Names: how Keras comes to know an initializer, and how a user finds one."""
 
-import difflib
 import inspect
 import re
 from typing import Any, TypeVar
 
 import keras
+
+from keras_inits.naming import unknown
 
 Class = TypeVar("Class", bound=type)
 
@@ -96,12 +97,7 @@ def get(identifier: Any) -> Any:
     """
     if isinstance(identifier, str) and not _resolves(identifier):
         known = [*available(), *_keras_names()]
-        near = difflib.get_close_matches(_to_snake_case(identifier), known)
-        names = " or ".join(f"'{name}'" for name in near)
-        hint = f"Did you mean {names}?" if near else f"Accepted: {', '.join(known)}."
-        raise ValueError(
-            f"Unknown initializer. {hint} Received: identifier={identifier}"
-        )
+        raise unknown("initializer", identifier, known, argument="identifier")
     if identifier is None:
         raise ValueError(
             "An initializer is a name, an Initializer object or class, or a config. "

@@ -72,7 +72,7 @@ def test_a_method_that_is_not_there_yet_is_refused(method):
 @pytest.mark.parametrize(
     ("method", "message"),
     [
-        ("propsed", "Did you mean proposed.*method=propsed"),
+        ("propsed", "Did you mean 'proposed'.*method=propsed"),
         ("qqqq", "Accepted: proposed, .*method=qqqq"),
     ],
 )
@@ -82,7 +82,7 @@ def test_an_unknown_method_is_refused(method, message):
 
 
 def test_an_unknown_activation_is_refused():
-    with pytest.raises(ValueError, match="Did you mean relu"):
+    with pytest.raises(ValueError, match="Did you mean 'relu'"):
         lee.table2(activations=["rellu"])
 
 

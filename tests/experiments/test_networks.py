@@ -48,7 +48,7 @@ def test_activations_of_the_papers_are_known(name):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("rellu", "Did you mean relu.*activation=rellu"),
+        ("rellu", "Did you mean 'relu'.*activation=rellu"),
         ("get", "Unknown activation"),
         ("qqqq", "Accepted: .*tanh.*activation=qqqq"),
     ],

@@ -122,7 +122,7 @@ def test_every_seed_is_validated_on_its_hold_out(build, metrics):
 
 def test_validation_data_are_shared_and_go_before_a_split():
     population = Population(dense, MEMBERS)
-    population.compile(**compiled())
+    population.compile(**compiled(run_eagerly=True))
     population.fit(
         X,
         Y,

@@ -11,7 +11,6 @@ from keras_inits import Population
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(40, 6)).astype("float32")
 Y = RANDOM.integers(0, 2, 40)
-MORE = (X[::3] + 1, Y[::3])
 MEMBERS = [
     {"initializer": "he_normal", "seed": 0},
     {"initializer": "he_normal", "seed": 1},
@@ -41,15 +40,16 @@ def test_weights_of_samples_and_validation(assert_as_apart):
 
     population = Population(dense, MEMBERS)
     weights = RANDOM.uniform(0.1, 2, 40)
-    # 40 samples make two batches of 16 and one of 8.
-    batches = {"batch_size": 16, "epochs": 2, "validation_data": MORE}
+    # Of the 30 samples to train on, 16 make the first batch and 14 the second.
+    batches = {"batch_size": 16, "epochs": 2, "validation_split": 0.25}
     assert_as_apart(population, compiled, X, Y, sample_weight=weights, **batches)
     names = {"loss", "accuracy", "auc", "mae"}
     assert population.member_logs.keys() == names | {f"val_{name}" for name in names}
     last = {name: population.member_logs[f"val_{name}"][-1].mean() for name in names}
-    evaluated = population.evaluate(*MORE, return_dict=True, verbose=0)
+    held_out = {"x": X[30:], "y": Y[30:], "sample_weight": weights[30:]}
+    evaluated = population.evaluate(**held_out, return_dict=True, verbose=0)
     assert evaluated == pytest.approx(last, rel=1e-5)
-    values = population.evaluate(*MORE, verbose=0)
+    values = population.evaluate(**held_out, verbose=0)
     assert sorted(values) == sorted(evaluated.values())
     assert values[0] == evaluated["loss"]
 
@@ -71,8 +71,7 @@ def test_metrics_that_are_means(assert_as_apart):
         return adam(metrics=["accuracy", "mae"])
 
     population = Population(dense, MEMBERS)
-    batches = {"batch_size": 16, "epochs": 2, "validation_split": 0.25}
-    assert_as_apart(population, compiled, X, Y, **batches)
+    assert_as_apart(population, compiled, X, Y, batch_size=16, epochs=2)
     assert population.member_metrics.are_means
 
 

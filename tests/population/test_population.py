@@ -25,6 +25,30 @@ OPTIMIZERS = {
     "adam": lambda: keras.optimizers.Adam(0.01),
     "momentum": lambda: keras.optimizers.SGD(0.1, momentum=0.9),
 }
+JAX = importlib.util.find_spec("jax") is not None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tests_on_jax(request, tmp_path_factory):
+    """Runs some tests on JAX in a process of its own, beside those on TensorFlow."""
+    if not JAX or all(item.name != "test_jax" for item in request.session.items):
+        yield
+        return
+    some = "20_steps and (dense-adam or lstm-adam) or own_order"
+    files = [__file__, Path(__file__).with_name("test_batches.py")]
+    output = tmp_path_factory.mktemp("jax") / "output.txt"
+    with output.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", some]
+            + files,
+            cwd=Path(__file__).parents[2],
+            env=os.environ | {"KERAS_BACKEND": "jax"},
+            stdout=file,
+            stderr=file,
+        )
+        yield process, output
+        process.kill()
+        process.wait()
 
 
 def draw(*shape):
@@ -163,21 +187,11 @@ def test_several_inputs_and_outputs(assert_as_apart):
     assert classes.shape == (40, 3, 3) and value.shape == (40, 3, 1)
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("jax") is None, reason="JAX is not installed."
-)
-def test_jax():
-    tests = Path(__file__).parent
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests]
-        + ["-k", "20_steps and (dense-adam or lstm-adam) or own_order"],
-        cwd=tests.parents[1],
-        env=os.environ | {"KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 passed" in done.stdout
+@pytest.mark.skipif(not JAX, reason="JAX is not installed.")
+def test_jax(tests_on_jax):
+    process, output = tests_on_jax
+    assert process.wait(timeout=300) == 0, output.read_text()
+    assert "3 passed" in output.read_text()
 
 
 def test_every_member_drops_units_of_its_own():
