@@ -156,7 +156,7 @@ class _Clock:
 
         self.ends = []
         return keras.callbacks.LambdaCallback(
-            on_train_batch_end=lambda *_: self.ends.append(time.perf_counter())
+            on_train_batch_end=lambda *_, **__: self.ends.append(time.perf_counter())
         )
 
     def median(self) -> float:

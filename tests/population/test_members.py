@@ -151,6 +151,20 @@ def subclassed(units):
     return model
 
 
+class Weights(keras.Layer):
+    def __init__(self, count):
+        super().__init__()
+        for index in range(count):
+            self.add_weight((6,), name=f"weight_{index}")
+
+    def call(self, inputs):
+        return inputs + sum(self.weights)
+
+
+def unconfigured(count):
+    return keras.Sequential([keras.Input((6,)), Weights(count)])
+
+
 @pytest.mark.parametrize(
     ("build", "first", "other"),
     [
@@ -162,6 +176,8 @@ def subclassed(units):
         (functional, {"factor": 1.0}, {"factor": 2.0}),
         (functional, {"shared": True}, {"shared": False}),
         (subclassed, {"units": 4}, {"units": 5}),
+        (unconfigured, {"count": 1}, {"count": 2}),
+        (unconfigured, {"count": 2}, {"count": 1}),
     ],
 )
 def test_members_that_are_not_alike(build, first, other):

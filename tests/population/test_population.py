@@ -291,6 +291,23 @@ def test_optimizer_that_may_mix_members():
         population.compile(Mine(), LOSS)
 
 
+def test_mixed_precision():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        population = Population(dense, MEMBERS)
+        population.compile("adam", LOSS)
+        # One scale for the losses of all would join their fates.
+        assert type(population.optimizer) is keras.optimizers.Adam
+        outputs = population(DATA[dense])
+        assert outputs.dtype == "float16"
+        for index in range(3):
+            alone = population.member(index)(DATA[dense])
+            np.testing.assert_allclose(outputs[:, index], alone, atol=2e-3)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 def test_no_loss():
     population = Population(dense, MEMBERS)
     population.compile("adam")
