@@ -74,14 +74,22 @@ def initial_states(
         one = build_one(build, members[first]) if first else model
         _check_alike(first, members[first], (plan, compiled), one)
         states[first] = _values(one)
+        seeds: dict[int, Any] = {i: members[i].get("seed") for i in indices}
+        second = next((i for i in indices if seeds[i] != seeds[first]), None)
         draw = None
-        if len(indices) > 1 and not _takes(build, "seed"):
-            draw = _redraw(one, states[first], members[first].get("seed"))
-        for index in indices[1:]:
-            if draw is None:
+        if second is not None and not _takes(build, "seed"):
+            draw = _redraw(one, states[first], seeds[first])
+        if second is not None and draw is not None:
+            # What draws the values of one seed need not draw those of the next, as
+            # where an initializer asks NumPy for random numbers.
+            states[second] = _values(build_one(build, members[second]))
+            if not all(map(np.array_equal, draw(seeds[second]), states[second])):
+                draw = None
+        for index in indices:
+            if states[index] is None and draw is not None:
+                states[index] = draw(seeds[index])
+            elif states[index] is None:
                 states[index] = _values(build_one(build, members[index]))
-            else:
-                states[index] = draw(members[index]["seed"])
     return [np.stack(values) for values in zip(*states, strict=True)]
 
 
