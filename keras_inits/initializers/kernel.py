@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import Any
 
@@ -27,14 +27,8 @@ class KernelInitializer(keras.initializers.Initializer):
         Raises:
             ValueError: If `shape` or `dtype` cannot be that of a kernel.
         """
-        shape = _check_shape(shape)
-        dtype = keras.backend.standardize_dtype(dtype)
-        if not keras.backend.is_float_dtype(dtype):
-            raise ValueError(
-                f"A kernel has a floating-point dtype. Received: dtype={dtype}"
-            )
-        # Half precision has too few digits to calculate in: it is rounded to.
-        kernel = _aligned(shape, np.float64 if dtype == "float64" else np.float32)
+        shape, dtype = check_shape(shape), check_dtype(dtype)
+        kernel = _aligned(shape, np.dtype(working_dtype(dtype)))
         self.fill(kernel)
         return keras.ops.cast(keras.ops.convert_to_tensor(_Given(kernel)), dtype)
 
@@ -67,7 +61,18 @@ def check_real(name: str, value: Any, least: float = -math.inf) -> float:
     return number
 
 
-def _check_shape(shape: Any) -> tuple[int, ...]:
+def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:
+    """Returns `value` if it is one of `choices`."""
+    if not (isinstance(value, str) and value in choices):
+        raise ValueError(
+            f"`{name}` must be one of {', '.join(map(repr, choices))}. "
+            f"Received: {name}={value}"
+        )
+    return value
+
+
+def check_shape(shape: Any) -> tuple[int, ...]:
+    """Returns `shape` as a tuple if it can be that of a kernel."""
     try:
         sizes = tuple(operator.index(size) for size in shape)
     except TypeError:
@@ -81,9 +86,22 @@ def _check_shape(shape: Any) -> tuple[int, ...]:
     return sizes
 
 
-def _aligned(shape: tuple[int, ...], dtype: type[np.floating]) -> np.ndarray:
+def check_dtype(dtype: Any) -> str:
+    """Returns the name of `dtype`, or of Keras' default, if a kernel can have it."""
+    name: str = keras.backend.standardize_dtype(dtype)
+    if not keras.backend.is_float_dtype(name):
+        raise ValueError(f"A kernel has a floating-point dtype. Received: dtype={name}")
+    return name
+
+
+def working_dtype(dtype: str) -> str:
+    """Returns the dtype to calculate in, as half precision has too few digits."""
+    return "float64" if dtype == "float64" else "float32"
+
+
+def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Returns an empty array at a multiple of 64 bytes, as backends want it."""
-    size = np.dtype(dtype).itemsize * int(np.prod(shape, dtype=np.int64))
+    size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
     buffer = np.empty(size + 64, np.uint8)
     start = -buffer.ctypes.data % 64
     return buffer[start : start + size].view(dtype).reshape(shape)

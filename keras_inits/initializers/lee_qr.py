@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_inits.initializers.kernel import (
     KernelInitializer,
+    check_choice,
     check_real,
 )
 from keras_inits.registration import register
@@ -67,13 +68,8 @@ class LeeQR(KernelInitializer):
         self, epsilon: float = 0.1, signs: str = "householder", gain: float = 1.0
     ) -> None:
         """Checks the arguments and keeps them."""
-        if not (isinstance(signs, str) and signs in _SIGNS):
-            raise ValueError(
-                f"`signs` must be one of {', '.join(map(repr, _SIGNS))}. "
-                f"Received: signs={signs}"
-            )
         self.epsilon = check_real("epsilon", epsilon, least=0.0)
-        self.signs = signs
+        self.signs = check_choice("signs", signs, _SIGNS)
         self.gain = check_real("gain", gain)
 
     def fill(self, kernel: np.ndarray) -> None:

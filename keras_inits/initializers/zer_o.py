@@ -7,6 +7,7 @@ import numpy as np
 from keras_inits.initializers.kernel import (
     KernelInitializer,
     centre_tap,
+    check_choice,
 )
 from keras_inits.registration import register
 
@@ -57,16 +58,11 @@ class ZerO(KernelInitializer):
 
     def __init__(self, scale: str = "paper", transpose: bool = False) -> None:
         """Checks the arguments and keeps them."""
-        if not (isinstance(scale, str) and scale in _EXPONENTS):
-            raise ValueError(
-                f"`scale` must be one of {', '.join(map(repr, _EXPONENTS))}. "
-                f"Received: scale={scale}"
-            )
         if not isinstance(transpose, bool):
             raise ValueError(
                 f"`transpose` must be True or False. Received: transpose={transpose}"
             )
-        self.scale = scale
+        self.scale = check_choice("scale", scale, _EXPONENTS)
         self.transpose = transpose
 
     def fill(self, kernel: np.ndarray) -> None:
