@@ -9,6 +9,7 @@ if os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1") == "1":
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import contextlib  # noqa: E402
+import logging  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Annotated, Optional  # noqa: E402
@@ -32,11 +33,14 @@ Activations = Annotated[
     list[str], typer.Option("--activation", help="May be repeated.")
 ]
 PresetName = Annotated[str, typer.Option("--preset", help="smoke, desk or paper.")]
+Epochs = Annotated[int, typer.Option("--epochs", min=0, help="0 for the preset's.")]
 
 
 @app.callback()
 def _import_quietly() -> None:
     """Imports Keras without what TensorFlow has to say of its own build."""
+    # A population for each row of a table means many graphs, which it warns of.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)  # It is written by C++, past Python's sys.stderr.
     try:
@@ -68,14 +72,13 @@ def list_() -> None:
         [name, experiment.what, experiment.source]
         for name, experiment in catalogue.EXPERIMENTS.items()
     ]
-    presets = [[n, p.what, str(p.seeds)] for n, p in catalogue.PRESETS.items()]
     sets = [
         [name, "embedded" if name in datasets.EMBEDDED else f"fetch {name}"]
         for name in datasets.names()
     ]
     for table in (
         Table("Experiments", ["name", "what", "source"], experiments),
-        Table("Presets", ["name", "what", "seeds"], presets),
+        Table("Presets", ["name", "what"], list(catalogue.PRESETS.items())),
         Table("Data sets", ["name", "how it comes here"], sets),
     ):
         console.print(table.to_rich())
@@ -83,63 +86,78 @@ def list_() -> None:
 
 @app.command()
 def run(
-    experiment: str,
+    experiment: Annotated[str, typer.Argument(help="A name from `list`, or all.")],
     preset: PresetName = "desk",
     dataset: Datasets = [],  # noqa: B006
     activation: Activations = [],  # noqa: B006
+    hidden: Annotated[
+        list[str], typer.Option("--hidden", help="As in the CSV, such as 10-6x120.")
+    ] = [],  # noqa: B006
     method: Annotated[list[str], typer.Option("--method")] = [],  # noqa: B006
     seeds: Annotated[int, typer.Option(min=0, help="0 for the preset's.")] = 0,
-    epochs: Annotated[int, typer.Option(min=0, help="0 for the preset's.")] = 0,
+    epochs: Epochs = 0,
     results: Folder = Path("results"),
     data_dir: DataDir = None,
 ) -> None:
     """Trains an experiment and prints ours beside the published numbers.
 
     Every epoch is kept as it ends: started again, the same command goes on where it
-    stopped.
+    stopped. Options narrow what is trained now; the report has all that was.
     """
     from experiments import catalogue, lee, runner
     from experiments.datasets import load
     from experiments.ledger import Ledger
-    from experiments.progress import FitProgress, progress_bar
+    from experiments.progress import FitProgress, console, progress_bar
 
     with _plain_errors():
-        cells = catalogue.cells(experiment, preset, dataset, activation, epochs)
-        methods = tuple(method) or lee.AVAILABLE
+        names = list(catalogue.EXPERIMENTS) if experiment == "all" else [experiment]
+        work = [
+            (name, cell)
+            for name in names
+            for cell in catalogue.cells(
+                name, preset, dataset, activation, hidden, epochs
+            )
+        ]
+        methods = tuple(method) or lee.METHODS
         lee.check_methods(methods)
-        for name in dict.fromkeys(cell.dataset for cell in cells):
+        for name in dict.fromkeys(cell.dataset for _, cell in work):
             load(name, data_dir)
-        number = seeds or catalogue.PRESETS[preset].seeds
         ledger = Ledger(results / "ledger.sqlite")
         with progress_bar() as bar:
-            for cell in cells:
+            for place, (name, cell) in enumerate(work, 1):
+                what = f"{cell.dataset}, {cell.activation}, {cell.hidden}"
                 runner.run_cell(
                     cell,
                     methods,
-                    range(number),
-                    lee.Protocol(),
+                    range(seeds or catalogue.seeds(name, preset)),
+                    [lee.Protocol()],
                     ledger,
                     data_dir,
-                    lambda cell, members: FitProgress(
-                        bar, f"{cell.dataset}, {cell.activation}, {members} members"
-                    ),
+                    FitProgress(bar, f"{place} of {len(work)}: {what}"),
                 )
-        _print_report(experiment, results)
+        for name in names:
+            console.rule(name)
+            _print_report(name, preset, epochs, results)
 
 
 @app.command()
-def report(experiment: str, results: Folder = Path("results")) -> None:
+def report(
+    experiment: str,
+    preset: PresetName = "desk",
+    epochs: Epochs = 0,
+    results: Folder = Path("results"),
+) -> None:
     """Makes the report of an experiment from the ledger alone."""
     with _plain_errors():
-        _print_report(experiment, results)
+        _print_report(experiment, preset, epochs, results)
 
 
-def _print_report(experiment: str, results: Path) -> None:
-    from experiments import tables
+def _print_report(experiment: str, preset: str, epochs: int, results: Path) -> None:
     from experiments.progress import console
+    from experiments.publish import publish
 
-    beside, written = tables.write(experiment, results)
-    for table in beside:
+    tables, written = publish(experiment, preset, results, epochs=epochs)
+    for table in tables:
         console.print(table.to_rich())
     for path in written:
         console.print(str(path), soft_wrap=True)
@@ -147,7 +165,7 @@ def _print_report(experiment: str, results: Path) -> None:
 
 @app.command()
 def search(
-    name: Annotated[str, typer.Argument(help="deep-narrow")],
+    name: Annotated[str, typer.Argument(help="deep-narrow or lee-protocol")],
     dataset: str = "digits",
     depth: Annotated[int, typer.Option(min=0)] = 60,
     activation: str = "relu",
@@ -170,11 +188,15 @@ def search(
     data_dir: DataDir = None,
 ) -> None:
     """Searches over initializer and epsilon with KerasTuner."""
-    from experiments import catalogue
+    from experiments import catalogue, protocol_search
     from experiments import search as searches
 
     with _plain_errors():
-        catalogue.find("search", name, {"deep-narrow": None})
+        catalogue.find("search", name, {"deep-narrow": None, "lee-protocol": None})
+        if name == "lee-protocol":
+            for path in protocol_search.search(seeds, results, data_dir):
+                typer.echo(path)
+            return
         paths = searches.deep_narrow(
             dataset,
             depth,

@@ -1,61 +1,119 @@
-"""Every published table that can be run again, by name, and the presets to run at."""
+"""Every published table and figure that can be run again, by name, and at what size."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from experiments import lee
+from experiments import figures, lee, matrices, tables
 from experiments.lee import Cell
+from experiments.report import Table
 from keras_inits.naming import unknown
 
-
-@dataclass(frozen=True)
-class Preset:
-    """How much of an experiment to run.
-
-    Args:
-        what: In words.
-        datasets: Data sets to run it on.
-        seeds: Number of seeds.
-        epochs: Epochs to train; `None` for as many as the paper trains.
-        depth: Hidden layers; `None` for as many as the paper has.
-    """
-
-    what: str
-    datasets: tuple[str, ...]
-    seeds: int
-    epochs: int | None = None
-    depth: int | None = None
-
-
 PRESETS = {
-    "smoke": Preset("a minute, embedded data", ("digits",), 2, epochs=3, depth=20),
-    "desk": Preset("two cores, an hour", ("mnist", "fashion_mnist"), 10),
-    "paper": Preset("everything in the paper", ("mnist", "fashion_mnist"), 10),
+    "smoke": "embedded digits, few epochs and seeds: the whole catalogue in minutes",
+    "desk": "two cores, hours",
+    "paper": "everything in the paper, ten seeds",
 }
+
+Part = str | Table | Path
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A published table.
+    """A published table or figure.
 
     Args:
         what: What it shows.
-        source: Paper and table.
-        cells: Function of data sets, and optionally `activations`, `epochs` and
-            `depth`, that returns the rows.
+        source: Paper and table or figure.
+        show: Function of the evidence and a folder for pictures that returns the
+            parts of a report.
+        cells: What to train, by preset; nothing for what is computed at once.
+        seeds: Number of seeds by preset; ten by default, two for `smoke`.
     """
 
     what: str
     source: str
-    cells: Callable[..., list[Cell]]
+    show: Callable[[tables.Evidence, Path], list[Part]]
+    cells: Mapping[str, Sequence[Cell]] = field(default_factory=dict)
+    seeds: Mapping[str, int] = field(default_factory=dict)
 
+
+_WIDTHS = tuple(range(2, 11))
 
 EXPERIMENTS = {
+    "lee-table1": Experiment(
+        "no or one hidden layer, all samples and 4, 2 or 1 a class",
+        "Lee et al. (2024), Table 1",
+        figures.table,
+        {
+            "smoke": lee.table1(["digits"], [2, 4], [2, 4]),
+            "desk": lee.table1(wide_epochs=[10]),
+            "paper": lee.table1(),
+        },
+    ),
     "lee-table2": Experiment(
         "120 hidden layers of 10 and 6 units in turn, by activation",
         "Lee et al. (2024), Table 2",
-        lee.table2,
+        figures.table,
+        {
+            "smoke": lee.table2(["digits"], epochs=3, depth=20),
+            "desk": lee.table2(),
+            "paper": lee.table2(),
+        },
+    ),
+    "lee-fig1": Experiment(
+        "the matrix of 20 x 40, and what the paper proves of such matrices",
+        "Lee et al. (2024), Figure 1, Lemma 2, Theorem 2 and Corollary 1",
+        matrices.figure1,
+    ),
+    "lee-fig2": Experiment(
+        "positive entries of W x, against Gaussian and orthogonal matrices",
+        "Lee et al. (2024), Figure 2",
+        matrices.figure2,
+    ),
+    "lee-fig3": Experiment(
+        "accuracy over depth and over epochs",
+        "Lee et al. (2024), Figure 3",
+        figures.figure3,
+        {
+            "smoke": lee.figure3(["digits"], [1, 5], [10], epochs=3),
+            "desk": lee.figure3(),
+            "paper": lee.figure3(),
+        },
+        {"smoke": 2, "desk": 5},
+    ),
+    "lee-fig4": Experiment(
+        "two hidden layers of a few units, MNIST",
+        "Lee et al. (2024), Figure 4",
+        figures.heat_maps,
+        {
+            "smoke": lee.two_layers("digits", (2, 4), 3),
+            "desk": lee.two_layers("mnist", (2, 4, 6, 8, 10), 10),
+            "paper": lee.two_layers("mnist", _WIDTHS, 10),
+        },
+        {"smoke": 2, "desk": 3},
+    ),
+    "lee-fig5": Experiment(
+        "two hidden layers of a few units, Fashion MNIST, one epoch",
+        "Lee et al. (2024), Figure 5",
+        figures.heat_maps,
+        {
+            "smoke": lee.two_layers("digits", (2, 4), 1),
+            "desk": lee.two_layers("fashion_mnist", (2, 4, 6, 8, 10), 1),
+            "paper": lee.two_layers("fashion_mnist", _WIDTHS, 1),
+        },
+        {"smoke": 2, "desk": 3},
+    ),
+    "lee-tabular": Experiment(
+        "tables of few features: Wine Quality, 120 layers, and Iris, 200 layers",
+        "Lee et al. (2024), section 4.4",
+        figures.table,
+        {
+            "smoke": [Cell("iris", depth=20, epochs=5)],
+            "desk": lee.tabular(),
+            "paper": lee.tabular(),
+        },
     ),
 }
 
@@ -79,21 +137,37 @@ def cells(
     preset: str,
     datasets: Sequence[str] = (),
     activations: Sequence[str] = (),
+    hidden: Sequence[str] = (),
     epochs: int | None = None,
 ) -> list[Cell]:
-    """Returns the cells of an experiment at a preset, narrowed or changed as asked.
+    """Returns the cells of an experiment at a preset, narrowed as asked.
+
+    Raises:
+        ValueError: If there is no such experiment, preset or cell.
 
     Examples:
         >>> [cell.dataset for cell in cells("lee-table2", "desk", activations=["relu"])]
         ['mnist', 'fashion_mnist']
     """
-    chosen = find("preset", preset, PRESETS)
-    wanted = {
-        "activations": tuple(activations) or None,
-        "epochs": epochs or chosen.epochs,
-        "depth": chosen.depth,
-    }
-    return find("experiment", experiment, EXPERIMENTS).cells(
-        tuple(datasets) or chosen.datasets,
-        **{name: value for name, value in wanted.items() if value is not None},
-    )
+    find("preset", preset, PRESETS)
+    chosen = list(find("experiment", experiment, EXPERIMENTS).cells.get(preset, ()))
+    wanted = {"dataset": datasets, "activation": activations, "hidden": hidden}
+    for name, values in wanted.items():
+        known = {getattr(cell, name) for cell in chosen}
+        for value in values:
+            if value not in known:
+                raise unknown(name, value, sorted(known))
+        if values:
+            chosen = [cell for cell in chosen if getattr(cell, name) in values]
+    return [cell.at(epochs) for cell in chosen] if epochs else chosen
+
+
+def seeds(experiment: str, preset: str) -> int:
+    """Returns the number of seeds of an experiment at a preset.
+
+    Examples:
+        >>> seeds("lee-table2", "desk"), seeds("lee-table2", "smoke")
+        (10, 2)
+    """
+    found = find("experiment", experiment, EXPERIMENTS).seeds
+    return found.get(preset, 2 if preset == "smoke" else 10)

@@ -185,6 +185,11 @@ class Ledger:
             ).fetchall()
         return sum(epoch == place for place, (epoch,) in enumerate(rows))
 
+    def curve(self, run: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Returns the recorded epochs of one run, as `curves` does; none if unknown."""
+        text = _canonical("run", run)
+        return [row for curve in self._read({}, text) for row in curve]
+
     def curves(self, /, **where: Any) -> list[dict[str, Any]]:
         """Returns the recorded epochs of all runs, or of those that `where` describes.
 
@@ -231,14 +236,17 @@ class Ledger:
                 for row in rows
             )
 
-    def _read(self, where: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
-        """Returns the curve of each run that `where` describes."""
+    def _read(
+        self, where: Mapping[str, Any], run: str | None = None
+    ) -> list[list[dict[str, Any]]]:
+        """Returns the curve of each run that `where` describes, or of one run."""
         _canonical("where", where)
+        query = "SELECT id, description, versions FROM runs"
+        query += " ORDER BY id" if run is None else " WHERE description = ?"
+        known = () if run is None else (run,)
         curves = []
         with self._transaction("DEFERRED") as database:
-            for run, *texts in database.execute(
-                "SELECT id, description, versions FROM runs ORDER BY id"
-            ):
+            for run_id, *texts in database.execute(query, known):
                 description, versions = map(json.loads, texts)
                 if not where.items() <= description.items():
                     continue
@@ -247,7 +255,7 @@ class Ledger:
                 for epoch, quantity, value, recorded_at in database.execute(
                     "SELECT epoch, quantity, value, recorded_at FROM scores "
                     "WHERE run = ? ORDER BY epoch, quantity",
-                    (run,),
+                    (run_id,),
                 ):
                     about = {"epoch": epoch, "recorded_at": recorded_at}
                     row = curve.setdefault(epoch, head | about)

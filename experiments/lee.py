@@ -1,19 +1,32 @@
-"""Lee et al. (2024): the methods it compares, its protocol, and its tables."""
+"""Lee et al. (2024): the methods it compares, its protocol, its tables and figures."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
+
+import keras
 
 from experiments import networks
 from experiments.datasets import Scaling
-from keras_inits import LeeQR, RectangularIdentity, ZerO
+from keras_inits import GSM, LeeQR, RectangularIdentity, ZerO, calibration
 from keras_inits.naming import unknown
 
 METHODS = ("proposed", "orthogonal", "xavier", "he", "zero", "identity", "rai", "gsm")
 """The columns of the paper's tables, in its order."""
 
-AVAILABLE = METHODS[:6]
-"""Those that this version can run: `rai` and `gsm` draw kernel and bias jointly."""
+IMAGES = ("mnist", "fashion_mnist")
+"""The data sets of its tables."""
+
+# What of a protocol a method's initial weights depend on. The rest holds for all.
+_OF_METHOD = {
+    "epsilon": "proposed",
+    "signs": "proposed",
+    "xavier": "xavier",
+    "he": "he",
+    "zero_scale": "zero",
+    "zero_transpose": "zero",
+    "gsm": "gsm",
+}
 
 
 @dataclass(frozen=True)
@@ -24,7 +37,9 @@ class Protocol:
     0.1 and cross-entropy (section 4.1). It does not state the rest.
 
     Args:
-        scaling: Scale of the pixels.
+        scaling: Scale of the inputs.
+        output: Initializer of the last layer: `"same"` for that of the method, or a
+            name for all methods.
         epsilon: Of the proposed method.
         signs: Sign convention of its QR decomposition; the matrices that the paper
             prints have `"householder"`.
@@ -33,42 +48,87 @@ class Protocol:
         zero_scale: Factor of the Hadamard blocks of ZerO.
         zero_transpose: Whether ZerO is applied to the kernel in Keras' shape
             `(in, out)`, as if it were the paper's `(out, in)`.
+        gsm: Whether the first and the last layer have the forms that GSM gives them,
+            `"positions"`, or all layers that of the middle ones, `"middle"`.
         learning_rate: Of Adam.
-        batch_size: Samples in a batch; the last batch of an epoch is a smaller one.
+        batch_size: Samples in a batch.
+        drop_remainder: Whether the last, smaller batch of an epoch is left out.
         held_out: Part of the pooled samples to validate on.
     """
 
     scaling: Scaling = "unit"
+    output: str = "same"
     epsilon: float = 0.1
     signs: Literal["householder", "gram_schmidt"] = "householder"
     xavier: str = "glorot_uniform"
     he: str = "he_normal"
     zero_scale: Literal["paper", "notebook"] = "paper"
     zero_transpose: bool = True
+    gsm: Literal["positions", "middle"] = "positions"
     learning_rate: float = 0.001
     batch_size: int = 100
+    drop_remainder: bool = False
     held_out: float = 0.15
 
-    def initializer(self, method: str) -> Any:
-        """Returns what stands for a column of the tables in `kernel_initializer=`.
-
-        Raises:
-            ValueError: If there is no such method, or it cannot be run yet.
+    def of(self, method: str) -> dict[str, Any]:
+        """Returns the fields on which the training of a method depends.
 
         Examples:
-            >>> Protocol().initializer("xavier")
-            'glorot_uniform'
+            >>> sorted(set(Protocol().of("he")) - set(Protocol().of("identity")))
+            ['he']
+        """
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if _OF_METHOD.get(name, method) == method
+        }
+
+    def build(
+        self,
+        method: str,
+        features: int,
+        classes: int,
+        hidden: Sequence[int],
+        activation: str,
+    ) -> keras.Sequential:
+        """Builds a network that starts as a method has it.
+
+        Raises:
+            ValueError: If there is no such method.
         """
         check_methods([method])
+        layers = len(hidden) + 1
+        initializers = self._initializers(method, layers)
+        if self.output != "same":
+            initializers[-1] = self.output
+        model = networks.feedforward(
+            features, classes, hidden, initializers, activation
+        )
+        if method == "rai":  # It draws kernel and bias together.
+            last = model.layers[-1].get_weights()
+            calibration.rai(model)
+            if self.output != "same":
+                model.layers[-1].set_weights(last)
+        return model
+
+    def _initializers(self, method: str, layers: int) -> list[Any]:
+        """Returns an initializer for each layer, the last one included."""
+        if method == "gsm" and self.gsm == "positions":
+            # Without a hidden layer there are no pairs: its submatrix is left.
+            ends = [GSM("first"), GSM("last")] if layers > 1 else ["he_normal"]
+            return [*ends[:-1], *(GSM() for _ in range(layers - 2)), ends[-1]]
         # Names, where the method is random: each layer then draws a seed of its own.
-        return {
+        initializer = {
             "proposed": LeeQR(self.epsilon, self.signs),
             "orthogonal": "orthogonal",
             "xavier": self.xavier,
             "he": self.he,
             "zero": ZerO(self.zero_scale, self.zero_transpose),
             "identity": RectangularIdentity(),
+            "rai": "rai",
+            "gsm": "gsm",
         }[method]
+        return [initializer] * layers
 
 
 @dataclass(frozen=True)
@@ -76,48 +136,95 @@ class Cell:
     """One row of a table: a network and data on which all methods are compared.
 
     Args:
-        experiment: Name in the catalogue.
         dataset: Name for `experiments.datasets.load`.
         activation: Of the hidden layers.
         depth: Number of hidden layers.
         widths: Widths that the hidden layers take in turn.
         samples_per_class: Training samples of each class; `None` for all.
         epochs: Epochs to train.
+        reported: Epochs after which the network is validated; `()` for all.
     """
 
-    experiment: str
     dataset: str
     activation: str = "relu"
     depth: int = 120
     widths: tuple[int, ...] = (10, 6)
     samples_per_class: int | None = None
     epochs: int = 10
+    reported: tuple[int, ...] = ()
 
     @property
-    def hidden(self) -> tuple[int, ...]:
-        """Width of every hidden layer."""
-        return networks.alternating(self.depth, self.widths)
+    def hidden(self) -> str:
+        """The hidden layers, in short.
+
+        Examples:
+            >>> Cell("mnist").hidden, Cell("mnist", depth=1, widths=(16,)).hidden
+            ('10-6x120', '16')
+        """
+        if self.depth == 0:
+            return "0"
+        widths = "-".join(map(str, self.widths))
+        return widths if self.depth == len(self.widths) else f"{widths}x{self.depth}"
+
+    def at(self, epochs: int) -> "Cell":
+        """Returns the same cell, trained for another number of epochs."""
+        reported = tuple(e for e in self.reported if e < epochs)
+        return replace(
+            self, epochs=epochs, reported=(*reported, epochs) if reported else ()
+        )
 
     def run(self, method: str, seed: int, protocol: Protocol) -> dict[str, Any]:
-        """Returns the description of one member, by which the ledger knows it."""
+        """Returns the description of one member, by which the ledger knows it.
+
+        It holds what the training depends on, and no more: tables and figures that
+        show the same training share it.
+        """
         return {
-            "experiment": self.experiment,
             "dataset": self.dataset,
             "activation": self.activation,
-            "hidden": f"{'-'.join(map(str, self.widths))}x{self.depth}",
+            "hidden": self.hidden,
             "samples_per_class": self.samples_per_class or "all",
             "method": method,
             "epochs": self.epochs,
             "seed": seed,
-            "protocol": asdict(protocol),
+            "protocol": protocol.of(method),
         }
 
 
+def table1(
+    datasets: Sequence[str] = IMAGES,
+    epochs: Sequence[int] = (10, 100),
+    wide_epochs: Sequence[int] = (10, 100),
+) -> list[Cell]:
+    """Returns the rows of Table 1: none or one hidden layer, and few samples.
+
+    Args:
+        datasets: Names of data sets.
+        epochs: Epochs after which to report.
+        wide_epochs: Those of 512 units trained on all samples, the longest runs.
+
+    Examples:
+        >>> len(table1()) * 2 * len(METHODS)
+        384
+    """
+    return [
+        Cell(
+            dataset,
+            depth=min(units, 1),
+            widths=(units,),
+            samples_per_class=samples,
+            epochs=max(reported),
+            reported=tuple(reported),
+        )
+        for samples in (None, 4, 2, 1)
+        for units in (0, 512, 16)
+        for dataset in datasets
+        for reported in [wide_epochs if units == 512 and not samples else epochs]
+    ]
+
+
 def table2(
-    datasets: Sequence[str] = ("mnist", "fashion_mnist"),
-    activations: Sequence[str] = ("tanh", "sigmoid", "selu", "gelu", "relu"),
-    epochs: int = 10,
-    depth: int = 120,
+    datasets: Sequence[str] = IMAGES, epochs: int = 10, depth: int = 120
 ) -> list[Cell]:
     """Returns the rows of Table 2: 120 hidden layers of 10 and 6 units in turn.
 
@@ -125,22 +232,59 @@ def table2(
         >>> len(table2())
         10
     """
-    for activation in activations:
-        networks.check_activation(activation)
     return [
-        Cell("lee-table2", dataset, activation, depth, epochs=epochs)
+        Cell(dataset, activation, depth, epochs=epochs)
         for dataset in datasets
-        for activation in activations
+        for activation in ("tanh", "sigmoid", "selu", "gelu", "relu")
+    ]
+
+
+def figure3(
+    datasets: Sequence[str] = IMAGES,
+    depths: Sequence[int] = (1, 2, 5, 10, 20, 50, 100),
+    turns: Sequence[int] = (20, 40, 80, 120),
+    epochs: int = 10,
+) -> list[Cell]:
+    """Returns the networks of Figure 3: one width at many depths, and 10 and 6.
+
+    Args:
+        datasets: Names of data sets.
+        depths: Hidden layers of 10 units, and of 4.
+        turns: Hidden layers of 10 and 6 units in turn, on the first data set.
+        epochs: Epochs to train.
+    """
+    return [
+        *(
+            Cell(dataset, depth=depth, widths=(width,), epochs=epochs)
+            for dataset in datasets
+            for width in (10, 4)
+            for depth in depths
+        ),
+        *(Cell(datasets[0], depth=depth, epochs=epochs) for depth in turns),
+    ]
+
+
+def two_layers(dataset: str, widths: Sequence[int], epochs: int) -> list[Cell]:
+    """Returns the networks of Figures 4 and 5: all pairs of two small widths."""
+    return [
+        Cell(dataset, depth=2, widths=(first, second), epochs=epochs)
+        for first in widths
+        for second in widths
+    ]
+
+
+def tabular(
+    wine: str = "wine_quality", iris: str = "iris", depths: Sequence[int] = (120, 200)
+) -> list[Cell]:
+    """Returns the networks of section 4.4 for tables: Wine Quality and Iris."""
+    return [
+        Cell(wine, depth=depths[0], epochs=200),
+        Cell(iris, depth=depths[1], epochs=100),
     ]
 
 
 def check_methods(methods: Sequence[str]) -> None:
-    """Raises a `ValueError` for a method that is unknown or cannot be run yet."""
+    """Raises a `ValueError` for a method that is unknown."""
     for method in methods:
         if method not in METHODS:
             raise unknown("method", method, METHODS)
-        if method not in AVAILABLE:
-            raise ValueError(
-                f"Method '{method}' cannot be run by this version. "
-                f"Accepted: {', '.join(AVAILABLE)}. Received: method={method}"
-            )

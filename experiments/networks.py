@@ -33,7 +33,6 @@ def feedforward(
     hidden: Sequence[int],
     initializer: Any,
     activation: str = "relu",
-    output_initializer: Any = None,
 ) -> keras.Sequential:
     """Builds a classifier of dense layers: `hidden`, then softmax over the classes.
 
@@ -41,9 +40,9 @@ def feedforward(
         features: Number of inputs.
         classes: Number of classes.
         hidden: Width of each hidden layer.
-        initializer: Initializer of the kernels; biases start at zero.
+        initializer: Initializer of the kernels, or a list of one for each layer, the
+            last one included; biases start at zero.
         activation: Activation of the hidden layers, a name that Keras knows.
-        output_initializer: Initializer of the last kernel. Defaults to `initializer`.
 
     Raises:
         ValueError: If the activation is unknown.
@@ -53,14 +52,19 @@ def feedforward(
         4730
     """
     check_activation(activation)
+    each = initializer
+    if not isinstance(initializer, list):
+        each = [initializer] * (len(hidden) + 1)
     layers = [
-        keras.layers.Dense(width, activation, kernel_initializer=initializer)
-        for width in hidden
+        keras.layers.Dense(units, function, kernel_initializer=one)
+        for units, function, one in zip(
+            [*hidden, classes],
+            [activation] * len(hidden) + ["softmax"],
+            each,
+            strict=True,
+        )
     ]
-    output = keras.layers.Dense(
-        classes, "softmax", kernel_initializer=output_initializer or initializer
-    )
-    return keras.Sequential([keras.Input((features,)), *layers, output])
+    return keras.Sequential([keras.Input((features,)), *layers])
 
 
 def check_activation(activation: str) -> None:

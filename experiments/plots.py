@@ -7,7 +7,11 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+
+Lines = dict[str, dict[int, list[float]]]
+"""By method and place (epoch, depth), the values of all seeds."""
 
 matplotlib.rcParams.update({"font.size": 11, "axes.spines.top": False})
 matplotlib.rcParams.update({"axes.spines.right": False, "figure.dpi": 120})
@@ -81,39 +85,95 @@ def epsilon(
     return path
 
 
-def curves(rows: Sequence[Mapping[str, Any]], title: str, path: Path) -> Path:
-    """Draws validation accuracy over epochs: the mean of each method, and its range.
+def curves(
+    panels: Mapping[str, Lines], across: str, path: Path, log: bool = False
+) -> Path:
+    """Draws validation accuracy: the mean of each method over seeds, and its range.
 
     Args:
-        rows: Of the ledger, with `method`, `epoch`, `seed` and `val_accuracy`.
+        panels: By heading, what each method reached, with all seeds at every place.
+        across: What the horizontal axis is.
+        path: The PNG file to write.
+        log: Whether it is logarithmic. Defaults to `False`.
+    """
+    columns = min(len(panels), 5 if len(panels) > 4 else 2)
+    rows = -(-len(panels) // columns)
+    width = 3.6 if columns > 2 else 4.6
+    figure = Figure(figsize=(width * columns + 1.4, 3.2 * rows), layout="constrained")
+    all_axes = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+    methods = dict.fromkeys(method for lines in panels.values() for method in lines)
+    looks = {method: (f"C{i}", "osv^D*Px"[i % 8]) for i, method in enumerate(methods)}
+    for axes, (heading, lines) in zip(all_axes, panels.items(), strict=False):
+        for method, scores in lines.items():
+            places = sorted(scores)
+            color, marker = looks[method]
+            mean = [np.mean(scores[place]) for place in places]
+            axes.plot(places, mean, color=color, marker=marker, ms=4)
+            axes.fill_between(
+                places,
+                [min(scores[place]) for place in places],
+                [max(scores[place]) for place in places],
+                color=color,
+                alpha=0.13,
+                lw=0,
+            )
+        axes.set_title(heading, loc="left", fontsize=10)
+        axes.set_ylim(0, 100)
+        axes.set_xlabel(across)
+        if log:
+            axes.set_xscale("log")
+            ticks = sorted({place for scores in lines.values() for place in scores})
+            axes.set_xticks(ticks, [str(tick) for tick in ticks])
+            axes.minorticks_off()
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for axes in all_axes[len(panels) :]:
+        axes.remove()
+    for axes in all_axes[::columns]:
+        axes.set_ylabel("validation accuracy (%)\nmean and range over seeds")
+    handles = [
+        Line2D([], [], color=color, marker=marker, ms=4, label=method)
+        for method, (color, marker) in looks.items()
+    ]
+    figure.legend(handles=handles, frameon=False, loc="outside right upper")
+    figure.savefig(path)
+    return path
+
+
+def heat_maps(
+    maps: Mapping[str, Mapping[tuple[int, ...], float]], title: str, path: Path
+) -> Path:
+    """Draws a quantity in percent over two widths, a heat map for each method.
+
+    Args:
+        maps: By method, the value at each pair of widths (first layer, second).
         title: Heading of the picture.
         path: The PNG file to write.
     """
-    figure = Figure(figsize=(8, 4.2), layout="constrained")
-    axes = figure.subplots()
-    methods = dict.fromkeys(row["method"] for row in rows)
-    markers = dict(zip(methods, "osv^D*Px", strict=False))
-    for method in methods:
-        by_epoch: dict[int, list[float]] = {}
-        for row in rows:
-            if row["method"] == method:
-                values = by_epoch.setdefault(row["epoch"] + 1, [])
-                values.append(100 * row["val_accuracy"])
-        epochs = sorted(by_epoch)
-        mean = [np.mean(by_epoch[epoch]) for epoch in epochs]
-        axes.plot(epochs, mean, marker=markers.get(method, "."), ms=5, label=method)
-        axes.fill_between(
-            epochs,
-            [min(by_epoch[epoch]) for epoch in epochs],
-            [max(by_epoch[epoch]) for epoch in epochs],
-            alpha=0.15,
-        )
-    axes.set_ylim(0, 100)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("epoch")
-    axes.set_ylabel("validation accuracy (%)\nmean and range over seeds")
-    axes.set_title(title, loc="left", fontsize=11)
-    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    first, second = (
+        sorted({widths[i] for values in maps.values() for widths in values})
+        for i in range(2)
+    )
+    figure = Figure(figsize=(12, 6.4), layout="constrained")
+    grid = figure.subplots(2, 4, sharex=True, sharey=True)
+    for axes, (method, values) in zip(grid.ravel(), maps.items(), strict=False):
+        image = np.array([[values.get((a, b), np.nan) for b in second] for a in first])
+        drawn = axes.imshow(image, origin="lower", vmin=0, vmax=100, cmap="viridis")
+        for (a, b), value in np.ndenumerate(image):
+            if np.isfinite(value):
+                color = "white" if value < 60 else "black"
+                axes.text(
+                    b, a, f"{value:.0f}", ha="center", va="center", color=color, size=8
+                )
+        axes.set_xticks(range(len(second)), [str(n) for n in second])
+        axes.set_yticks(range(len(first)), [str(n) for n in first])
+        axes.set_title(method, loc="left", fontsize=10)
+    for axes in grid[-1]:
+        axes.set_xlabel("units, second layer")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("units, first layer")
+    figure.colorbar(drawn, ax=grid, shrink=0.6, label="%")
+    figure.suptitle(title, fontsize=11)
     figure.savefig(path)
     return path
 

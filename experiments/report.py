@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import rich.table
+import rich.text
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
@@ -16,7 +17,12 @@ table { border-collapse: collapse; margin: 1rem 0; }
 th, td { padding: .3rem .8rem; border-bottom: 1px solid #ddd; text-align: right; }
 th:first-child, td:first-child { text-align: left; }
 img { max-width: 100%; }
+td { white-space: pre-line; }
+.inside { background: #e2f3e0; } .outside { background: #fbe3de; }
+.chance { background: #eeeeee; }
 """
+
+_RICH_STYLES = {"inside": "green", "outside": "red", "chance": "dim"}
 
 
 @dataclass(frozen=True)
@@ -27,19 +33,31 @@ class Table:
         title: What it shows.
         columns: Headings.
         rows: Cells, as many in each row as there are columns.
+        styles: For each cell `"inside"`, `"outside"` or `"chance"`, which colour it,
+            or `""`. Defaults to no colours.
     """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
+    styles: Sequence[Sequence[str]] = ()
 
     def to_rich(self) -> rich.table.Table:
         """Returns the table for a terminal."""
         table = rich.table.Table(title=self.title, title_justify="left")
         for index, column in enumerate(self.columns):
-            table.add_column(column, justify="right" if index else "left")
-        for row in self.rows:
-            table.add_row(*row)
+            table.add_column(
+                column,
+                justify="right" if index else "left",
+                min_width=0 if index else 16,
+            )
+        for row, styles in self._styled_rows():
+            table.add_row(
+                *(
+                    rich.text.Text(cell, _RICH_STYLES.get(style, ""))
+                    for cell, style in zip(row, styles, strict=True)
+                )
+            )
         return table
 
     def to_markdown(self) -> str:
@@ -53,17 +71,27 @@ class Table:
             | he | 11.3 |
         """
         lines = [self.columns, ["---", *["---:"] * (len(self.columns) - 1)], *self.rows]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        texts = (" | ".join(line).replace("\n", "<br>") for line in lines)
+        return "\n".join(f"| {text} |" for text in texts)
 
     def to_html(self) -> str:
         """Returns the table as HTML."""
 
-        def line(tag: str, cells: Iterable[str]) -> str:
-            cells = "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells)
-            return f"<tr>{cells}</tr>"
+        def line(tag: str, cells: Iterable[str], styles: Iterable[str]) -> str:
+            classes = (f" class={style}" if style else "" for style in styles)
+            text = "".join(
+                f"<{tag}{name}>{html.escape(cell)}</{tag}>"
+                for cell, name in zip(cells, classes, strict=True)
+            )
+            return f"<tr>{text}</tr>"
 
-        rows = "\n".join(line("td", row) for row in self.rows)
-        return f"<table>\n{line('th', self.columns)}\n{rows}\n</table>"
+        head = line("th", self.columns, [""] * len(self.columns))
+        rows = "\n".join(line("td", *row) for row in self._styled_rows())
+        return f"<table>\n{head}\n{rows}\n</table>"
+
+    def _styled_rows(self) -> Iterable[tuple[Sequence[str], Sequence[str]]]:
+        plain = [[""] * len(self.columns)] * len(self.rows)
+        return zip(self.rows, self.styles or plain, strict=True)
 
 
 @dataclass

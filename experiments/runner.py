@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -17,16 +16,17 @@ from keras_inits import Population
 from keras_inits.population import SeedBatches
 
 _VALIDATION_BATCH = 1000
+_OF_TRAINING = ("scaling", "learning_rate", "batch_size", "drop_remainder", "held_out")
 
 
 def run_cell(
     cell: Cell,
     methods: Sequence[str],
     seeds: Sequence[int],
-    protocol: Protocol,
+    protocols: Sequence[Protocol],
     ledger: Ledger,
     data_dir: str | None = None,
-    progress: Callable[[Cell, int], keras.callbacks.Callback] | None = None,
+    progress: keras.callbacks.Callback | None = None,
 ) -> int:
     """Trains what the ledger does not have yet of one cell, as one population.
 
@@ -37,32 +37,48 @@ def run_cell(
         cell: The network and the data.
         methods: Columns of the table.
         seeds: Each is a hold-out, an order of samples, and an initialization.
-        protocol: How to train.
+        protocols: How to train. They may differ in initial weights alone; what is the
+            same under several is trained once.
         ledger: Where the curves go.
         data_dir: Folder of prepared tensorflow-datasets data.
-        progress: Returns the callback that shows how far the training of so many
-            members is.
+        progress: Shows how far the training is.
 
     Returns:
         The number of members that were trained.
+
+    Raises:
+        ValueError: If the protocols differ in more than initial weights.
     """
-    members: list[dict[str, Any]] = [
-        {"method": method, "seed": seed}
+    protocol = protocols[0]
+    for name in _OF_TRAINING:
+        values = [getattr(each, name) for each in protocols]
+        if len(set(values)) > 1:
+            raise ValueError(
+                "Protocols that train together may differ in initial weights alone. "
+                f"Received: {name}={values}"
+            )
+    wanted = {
+        json.dumps(run, sort_keys=True): (run, {"method": method, "protocol": each})
+        for each in protocols
         for method in methods
         for seed in seeds
-        if ledger.epochs(cell.run(method, seed, protocol)) < cell.epochs
+        for run in [cell.run(method, seed, each)]
+    }
+    missing = [
+        (run, member)
+        for run, member in wanted.values()
+        if ledger.epochs(run) < cell.epochs
     ]
-    if not members:
+    if not missing:
         return 0
+    runs = [run for run, _ in missing]
+    members = [member | {"seed": run["seed"]} for run, member in missing]
     dataset = datasets.load(cell.dataset, data_dir)
+    hidden = networks.alternating(cell.depth, cell.widths)
 
-    def build(method: str) -> keras.Model:
-        return networks.feedforward(
-            dataset.x.shape[1],
-            dataset.num_classes,
-            cell.hidden,
-            protocol.initializer(method),
-            cell.activation,
+    def build(method: str, protocol: Protocol) -> keras.Model:
+        return protocol.build(
+            method, dataset.x.shape[1], dataset.num_classes, hidden, cell.activation
         )
 
     population = Population(build, members)
@@ -72,7 +88,6 @@ def run_cell(
         metrics=["accuracy"],
     )
     train, validation = _batches(cell, dataset, population.seeds, protocol)
-    runs = [cell.run(m["method"], m["seed"], protocol) for m in members]
     backup = _backup_folder(ledger, runs)
     callbacks = [
         LedgerCallback(ledger, [ledger.begin(run) for run in runs]),
@@ -80,10 +95,11 @@ def run_cell(
         keras.callbacks.BackupAndRestore(str(backup)),
     ]
     if progress is not None:
-        callbacks.append(progress(cell, len(members)))
+        callbacks.append(progress)
     population.fit(
         train,
         validation_data=validation,
+        validation_freq=list(cell.reported) or 1,
         epochs=cell.epochs,
         callbacks=callbacks,
         verbose=0,
@@ -98,12 +114,18 @@ def _batches(
         datasets.hold_out(dataset.y, seed, protocol.held_out, cell.samples_per_class)
         for seed in seeds
     ]
-    train, validation = (np.stack(part) for part in zip(*splits, strict=True))
+    samples, held_out = (np.stack(part) for part in zip(*splits, strict=True))
     x = datasets.scale(dataset, protocol.scaling)
-    size = protocol.batch_size
-    return (
-        SeedBatches(x, dataset.y, seeds, train, size),
-        SeedBatches(x, dataset.y, seeds, validation, _VALIDATION_BATCH, shuffle=False),
+    train = SeedBatches(
+        x,
+        dataset.y,
+        seeds,
+        samples,
+        protocol.batch_size,
+        drop_remainder=protocol.drop_remainder,
+    )
+    return train, SeedBatches(
+        x, dataset.y, seeds, held_out, _VALIDATION_BATCH, shuffle=False
     )
 
 

@@ -1,0 +1,89 @@
+"""The report of an experiment, made from the ledger alone."""
+
+import csv
+from pathlib import Path
+
+from experiments import catalogue
+from experiments.ledger import Ledger
+from experiments.lee import METHODS, Protocol
+from experiments.report import Report, Table
+from experiments.tables import Evidence
+
+
+def publish(
+    experiment: str,
+    preset: str,
+    results: Path,
+    protocol: Protocol | None = None,
+    seeds: int | None = None,
+    epochs: int | None = None,
+) -> tuple[list[Table], list[Path]]:
+    """Writes what the ledger has of an experiment: report, pictures and tidy CSV.
+
+    Args:
+        experiment: Name in the catalogue.
+        preset: Of the catalogue.
+        results: Folder with `ledger.sqlite`; the report goes into a folder beside it.
+        protocol: How the networks were trained. Defaults to `Protocol()`.
+        seeds: Number of seeds. Defaults to that of the preset.
+        epochs: Epochs that were trained. Defaults to those of the preset.
+
+    Returns:
+        The tables, and the files written.
+
+    Raises:
+        ValueError: If there is no such experiment or preset.
+        FileNotFoundError: If the ledger has nothing of it.
+    """
+    cells = catalogue.cells(experiment, preset, epochs=epochs)
+    found = catalogue.EXPERIMENTS[experiment]
+    number = seeds or catalogue.seeds(experiment, preset)
+    protocol = protocol or Protocol()
+    path = results / "ledger.sqlite"
+    ledger = Ledger(path) if path.exists() else Ledger(":memory:")
+    evidence = Evidence(experiment, preset, cells, number, protocol, ledger)
+    rows = evidence.tidy()
+    command = f"python -m experiments run {experiment} --preset {preset}"
+    if epochs:
+        command += f" --epochs {epochs}"
+    if cells and not rows:
+        raise FileNotFoundError(
+            f"There are no finished runs of {experiment} at preset {preset} in "
+            f"{results}. Make some with: {command}"
+        )
+    folder = results / experiment
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = found.show(evidence, folder)
+    parts.append(f"Made by `{command}`.")
+    if cells:
+        parts += _provenance(evidence, len(rows))
+    title = f"{experiment}: {found.what} ({found.source})"
+    written = [part for part in parts if isinstance(part, Path)]
+    written += Report(title, parts).write(folder, "report")
+    if rows:
+        written.append(folder / f"{experiment}.csv")
+        with open(written[-1], "w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+    return [part for part in parts if isinstance(part, Table)], written
+
+
+def _provenance(evidence: Evidence, rows: int) -> list[str]:
+    """Says at what size, by what protocol and with what the results were made."""
+    made: dict[str, None] = {}
+    for cell in evidence.cells:
+        for method in METHODS:
+            for seed in evidence.curves(cell, method):
+                run = cell.run(method, seed, evidence.protocol)
+                versions = evidence.ledger.curve(run)[-1]["versions"]
+                made[", ".join(f"{name} {v}" for name, v in versions.items())] = None
+    protocol = ", ".join(
+        f"{name} = {value}" for name, value in vars(evidence.protocol).items()
+    )
+    return [
+        f"Preset {evidence.preset}, seeds 0 to {evidence.seeds - 1}; {rows} results. "
+        "What has not been run is left empty.",
+        f"Protocol: {protocol}.",
+        *(f"Made with {text}." for text in made),
+    ]
