@@ -170,7 +170,7 @@ class Cell:
         """Returns the same cell, trained for another number of epochs."""
         reported = tuple(e for e in self.reported if e < epochs)
         return replace(
-            self, epochs=epochs, reported=(*reported, epochs) if reported else ()
+            self, epochs=epochs, reported=(*reported, epochs) if self.reported else ()
         )
 
     def run(self, method: str, seed: int, protocol: Protocol) -> dict[str, Any]:

@@ -150,9 +150,11 @@ def search(
 
 
 def _protocol(hp: Any) -> Protocol:
-    return replace(
-        Protocol(), **{name: hp.Choice(name, values) for name, values in SPACE.items()}
-    )
+    # KerasTuner turns booleans into integers, under which the ledger has nothing.
+    chosen = {
+        name: type(values[0])(hp.Choice(name, values)) for name, values in SPACE.items()
+    }
+    return replace(Protocol(), **chosen)
 
 
 def _report(tuner: ProtocolTuner, results: Path) -> list[Path]:

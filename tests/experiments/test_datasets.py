@@ -185,7 +185,9 @@ def test_raw_keeps_values():
     data = datasets.load("digits")
     x = datasets.scale(data, "raw")
     assert x.dtype == np.float32 and np.array_equal(x, data.x)
-    x[0, 0] = 1  # a copy of its own
+    with pytest.raises(ValueError, match="read-only"):
+        x[0, 0] = 1
+    assert datasets.scale(data, "raw") is x
 
 
 def test_unit_images_are_divided_by_full_scale():
