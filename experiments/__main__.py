@@ -130,7 +130,7 @@ def run(
                     cell,
                     methods,
                     range(seeds or catalogue.seeds(name, preset)),
-                    [lee.Protocol()],
+                    [lee.Protocol(), *catalogue.EXPERIMENTS[name].others],
                     ledger,
                     data_dir,
                     FitProgress(bar, f"{place} of {len(work)}: {what}"),

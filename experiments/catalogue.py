@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments import figures, lee, matrices, tables
-from experiments.lee import Cell
+from experiments.lee import Cell, Protocol
 from experiments.report import Table
 from keras_inits.naming import unknown
 
@@ -30,6 +30,7 @@ class Experiment:
             parts of a report.
         cells: What to train, by preset; nothing for what is computed at once.
         seeds: Number of seeds by preset; ten by default, two for `smoke`.
+        others: Protocols whose results are shown beside those of the default one.
     """
 
     what: str
@@ -37,9 +38,11 @@ class Experiment:
     show: Callable[[tables.Evidence, Path], list[Part]]
     cells: Mapping[str, Sequence[Cell]] = field(default_factory=dict)
     seeds: Mapping[str, int] = field(default_factory=dict)
+    others: Sequence[Protocol] = ()
 
 
 _WIDTHS = tuple(range(2, 11))
+_TURNED = Protocol(zero_transpose=True)
 
 EXPERIMENTS = {
     "lee-table1": Experiment(
@@ -51,6 +54,7 @@ EXPERIMENTS = {
             "desk": lee.table1(wide_epochs=[10]),
             "paper": lee.table1(),
         },
+        others=[_TURNED],
     ),
     "lee-table2": Experiment(
         "120 hidden layers of 10 and 6 units in turn, by activation",
@@ -61,6 +65,7 @@ EXPERIMENTS = {
             "desk": lee.table2(),
             "paper": lee.table2(),
         },
+        others=[_TURNED],
     ),
     "lee-fig1": Experiment(
         "the matrix of 20 x 40, and what the paper proves of such matrices",

@@ -12,9 +12,8 @@ from experiments.tables import Evidence
 def table(evidence: Evidence, folder: Path) -> list[str | Table | Path]:
     """Ours beside the published numbers, who wins each row, and learning curves."""
     beside, total = tables.beside_published(evidence)
-    parts: list[str | Table | Path] = [total, *beside]
-    if won := tables.orders(evidence):
-        parts.append(won)
+    parts: list[str | Table | Path | None] = [total, *beside]
+    parts += [tables.orders(evidence), tables.other_choices(evidence)]
     deep = {
         f"{cell.dataset}, {cell.activation}": _by_method(evidence, cell)
         for cell in evidence.cells

@@ -1,7 +1,7 @@
 """Lee et al. (2024): the methods it compares, its protocol, its tables and figures."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import keras
@@ -34,7 +34,8 @@ class Protocol:
     """How the paper's networks are trained, with what it leaves open made explicit.
 
     The paper states Adam at 0.001, batches of 100, 15 % held out at random, epsilon
-    0.1 and cross-entropy (section 4.1). It does not state the rest.
+    0.1 and cross-entropy (section 4.1). It does not state the rest; the defaults are
+    the choices that `search lee-protocol` finds nearest to Table 1.
 
     Args:
         scaling: Scale of the inputs.
@@ -60,10 +61,10 @@ class Protocol:
     output: str = "same"
     epsilon: float = 0.1
     signs: Literal["householder", "gram_schmidt"] = "householder"
-    xavier: str = "glorot_uniform"
+    xavier: str = "glorot_normal"
     he: str = "he_normal"
     zero_scale: Literal["paper", "notebook"] = "paper"
-    zero_transpose: bool = True
+    zero_transpose: bool = False
     gsm: Literal["positions", "middle"] = "positions"
     learning_rate: float = 0.001
     batch_size: int = 100
@@ -79,7 +80,7 @@ class Protocol:
         """
         return {
             name: value
-            for name, value in asdict(self).items()
+            for name, value in vars(self).items()
             if _OF_METHOD.get(name, method) == method
         }
 

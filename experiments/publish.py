@@ -41,7 +41,9 @@ def publish(
     protocol = protocol or Protocol()
     path = results / "ledger.sqlite"
     ledger = Ledger(path) if path.exists() else Ledger(":memory:")
-    evidence = Evidence(experiment, preset, cells, number, protocol, ledger)
+    evidence = Evidence(
+        experiment, preset, cells, number, protocol, ledger, found.others
+    )
     rows = evidence.tidy()
     command = f"python -m experiments run {experiment} --preset {preset}"
     if epochs:

@@ -6,7 +6,7 @@ import itertools
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,7 @@ class Evidence:
         seeds: Number of seeds; those from 0 on are looked for.
         protocol: How the networks were trained.
         ledger: Where the curves are.
+        others: Protocols to show beside it.
     """
 
     experiment: str
@@ -85,6 +86,7 @@ class Evidence:
     seeds: int
     protocol: Protocol
     ledger: Ledger
+    others: Sequence[Protocol] = ()
 
     @property
     def places(self) -> list[tuple[Cell, int]]:
@@ -259,6 +261,36 @@ def orders(evidence: Evidence) -> Table | None:
     columns = ["", "best published", "ours", "our best other", "p (paired)", "order"]
     title = "Who wins each row"
     return Table(title, columns, lines, styles) if lines else None
+
+
+def other_choices(evidence: Evidence) -> Table | None:
+    """Shows what other protocols give, for the methods that they change.
+
+    Returns:
+        A table, or `None` where none of it was run.
+    """
+    numbers = published(evidence.experiment)
+    lines, styles = [], []
+    for other in evidence.others:
+        changed = {
+            name: value
+            for name, value in vars(other).items()
+            if value != getattr(evidence.protocol, name)
+        }
+        choice = ", ".join(f"{name} = {value}" for name, value in changed.items())
+        theirs_too = replace(evidence, protocol=other)
+        for (cell, epochs), method in itertools.product(evidence.places, METHODS):
+            if other.of(method) == evidence.protocol.of(method):
+                continue
+            ours = list(theirs_too.scores(cell, epochs, method).values())
+            theirs = printed(numbers, cell, epochs, method)
+            if ours and theirs is not None:
+                mark = verdict(ours, theirs)
+                place = f"{cell.dataset}, {_describe(cell, epochs, evidence)}"
+                lines.append([place, method, choice, _entry(ours, theirs, mark)])
+                styles.append(["", "", "", mark])
+    title = "Other choices: ours ± sd, published (difference)"
+    return Table(title, ["", "method", "choice", ""], lines, styles) if lines else None
 
 
 def _sign_flip(gaps: np.ndarray) -> float:
