@@ -20,12 +20,15 @@ class Signal:
             it applies none, or, as recurrent layers do, more than one.
         outputs: What it returned. Of a recurrent layer, its outputs at all time steps
             `(batch, time, units)`, whatever it returns of them.
+        activated: What its activation returned, where there are `logits`: in most
+            layers the same as `outputs`. `None` otherwise.
     """
 
     layer: keras.Layer
     inputs: Any
     logits: Any
     outputs: Any
+    activated: Any = None
 
 
 def innermost(model: keras.Layer) -> list[keras.Layer]:
@@ -104,12 +107,13 @@ def _observed(layer: keras.Layer, receive: Callable[[Signal], None]) -> Iterator
     call = layer.call
 
     def observed_call(inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        logits: list[Any] = []
+        applied: list[tuple[Any, Any]] = []
         steps: list[Any] = []
-        with _kept(layer, logits, steps):
+        with _kept(layer, applied, steps):
             outputs = call(inputs, *args, **kwargs)
-        given = logits[0] if len(logits) == 1 else None
-        receive(Signal(layer, inputs, given, steps[0] if steps else outputs))
+        logits, activated = applied[0] if len(applied) == 1 else (None, None)
+        seen = steps[0] if steps else outputs
+        receive(Signal(layer, inputs, logits, seen, activated))
         return outputs
 
     with shadowed(layer, "call", observed_call):
@@ -117,8 +121,10 @@ def _observed(layer: keras.Layer, receive: Callable[[Signal], None]) -> Iterator
 
 
 @contextlib.contextmanager
-def _kept(layer: keras.Layer, logits: list[Any], steps: list[Any]) -> Iterator[None]:
-    """Keeps what a layer's activation is given, or the outputs at all time steps."""
+def _kept(
+    layer: keras.Layer, applied: list[tuple[Any, Any]], steps: list[Any]
+) -> Iterator[None]:
+    """Keeps what a layer's activation takes and returns, or outputs at all steps."""
     if isinstance(layer, layers.RNN):
         inner_loop = layer.inner_loop
 
@@ -134,8 +140,9 @@ def _kept(layer: keras.Layer, logits: list[Any], steps: list[Any]) -> Iterator[N
     elif callable(activation := getattr(layer, "activation", None)):
 
         def observed_activation(x: Any) -> Any:
-            logits.append(x)
-            return activation(x)
+            activated = activation(x)
+            applied.append((x, activated))
+            return activated
 
         with shadowed(layer, "activation", observed_activation):
             yield

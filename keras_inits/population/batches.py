@@ -37,6 +37,8 @@ class SeedBatches(keras.utils.PyDataset):
             seed trains on. Defaults to all samples for every seed.
         batch_size: Samples of each seed in a batch. Defaults to `32`.
         shuffle: Whether each seed draws a new order every epoch. Defaults to `True`.
+        drop_remainder: Whether an epoch ends with its last whole batch, unless it has
+            none. Defaults to `False`.
         **kwargs: Those of `keras.utils.PyDataset`.
 
     Raises:
@@ -51,6 +53,7 @@ class SeedBatches(keras.utils.PyDataset):
         samples: Sequence[Any] | np.ndarray | None = None,
         batch_size: int = 32,
         shuffle: bool = True,
+        drop_remainder: bool = False,
         **kwargs: Any,
     ) -> None:
         """Checks that the parts fit and draws the order of the first epoch."""
@@ -82,6 +85,7 @@ class SeedBatches(keras.utils.PyDataset):
         self.samples = np.asarray(samples)
         self.batch_size = batch_size
         self.shuffle = shuffle
+        self.drop_remainder = drop_remainder
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
@@ -97,7 +101,8 @@ class SeedBatches(keras.utils.PyDataset):
 
     def __len__(self) -> int:
         """Returns the batches of an epoch; the last one may be smaller."""
-        return math.ceil(self.samples.shape[1] / self.batch_size)
+        batches = self.samples.shape[1] / self.batch_size
+        return max(int(batches), 1) if self.drop_remainder else math.ceil(batches)
 
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Returns one batch of inputs and targets."""

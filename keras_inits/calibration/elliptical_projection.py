@@ -1,0 +1,173 @@
+"""Elliptical projection: logits of the best mean and variance, measured."""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_inits.activations import kind_of, name_of
+from keras_inits.calibration.calibrate import calibrate, measure_logits
+from keras_inits.calibration.data import Data
+from keras_inits.calibration.layers import (
+    activations,
+    array,
+    check_model,
+    input_moments,
+    treatable,
+)
+from keras_inits.calibration.report import CalibrationReport
+from keras_inits.calibration.secular import minimize_on_sphere
+from keras_inits.initializers.elliptical_projection import (
+    OrthoEP,
+    RandomEP,
+    logistic_variance,
+)
+from keras_inits.initializers.kernel import check_choice, check_real
+
+_BASES = {"random": RandomEP, "orthogonal": OrthoEP}
+
+
+def elliptical_projection(
+    model: keras.Layer,
+    x: Any,
+    base: str = "random",
+    logit_std: float = math.sqrt(math.pi / 2),
+    seed: int | None = None,
+    strict: bool = False,
+) -> CalibrationReport:
+    """Sets logistic layers so that their units pass on the most information.
+
+    That is so where a logit has mean 0 and variance `pi / 2`, with independent inputs
+    where `sum(w**2 var(x)) = pi / 2` and `b = -sum(w mean(x))`. From the first layer to
+    the last, means and variances of a layer's inputs are measured, and each unit gets
+    the weights that are nearest to a random vector among all that satisfy it.
+
+    The random vector is that of `RandomEP` or `OrthoEP`: scaled to the length that is
+    right for inputs which all have their mean variance. The paper gives that length
+    for equal variances, and leaves it open for others; without it, the projection
+    would move all weights to the inputs that vary most, or least. Weights of inputs
+    that do not vary stay as drawn.
+
+    The inputs of a convolution are its channels, at all positions together and without
+    the padding. Where inputs are correlated, the variance of the logits is not quite
+    `pi / 2`: the report has it as measured.
+
+    Examples:
+    >>> import keras
+    >>> import numpy as np
+    >>> from keras_inits import calibration
+    >>> model = keras.Sequential([keras.Input((9,)), keras.layers.Dense(3, "sigmoid")])
+    >>> x = np.random.default_rng(0).uniform(0, 5, (64, 9))
+    >>> report = calibration.elliptical_projection(model, x, seed=0)
+    >>> abs(report.rows[0].after["logit mean"]) < 1e-5
+    True
+
+    Args:
+        model: A built model; its dense and convolutional layers that end in the
+            logistic function, their own or that of a layer after them, are set in
+            place.
+        x: Samples, two or more: an array, or what else the model takes, or a dataset
+            of batches such as `tf.data.Dataset` or `keras.utils.PyDataset`.
+        base: `"random"` for vectors from `U(-1, 1)` or `"orthogonal"` for orthogonal
+            ones. Defaults to `"random"`.
+        logit_std: Standard deviation of the logits, at least 1e-6. Defaults to
+            `sqrt(pi / 2)`, the optimum.
+        seed: A seed, or `None` for a new one. Defaults to `None`.
+        strict: Whether a layer that cannot be treated is an error. Defaults to
+            `False`: it stays as it is, and the report names it.
+
+    Returns:
+        Standard deviation of the weights, mean and variance of the logits, before and
+        after.
+
+    Raises:
+        TypeError: If `x` is neither arrays nor a dataset.
+        ValueError: If the model is not built, no layer can be treated, or with
+            `strict` not all can; if the samples are fewer than two, all the same or
+            not finite; if the inputs of a layer are constant; or if `base` is unknown.
+
+    Reference:
+        Sansone and De Natale, 2017, "Training Feedforward Neural Networks with
+        Standard Logistic Activations is Feasible", theorem 1 and equation 21.
+    """
+    draw = _BASES[check_choice("base", base, _BASES)]
+    logit_std = check_real("logit_std", logit_std, least=1e-6)
+    check_model(model)
+    data = Data(model, x)
+    ends_in = activations(model, data)
+
+    def objection(layer: keras.Layer) -> str | None:
+        activation = ends_in.get(layer, layer.activation)
+        if kind_of(activation) != "logistic":
+            return f"its activation is {name_of(activation)}, not sigmoid"
+        return None if layer.use_bias else "it has no bias to set the mean with"
+
+    treated, skipped = treatable(model, objection)
+
+    def adjust(layer: keras.Layer, layer_seed: int) -> None:
+        shape = tuple(layer.kernel.shape)
+        inputs = input_moments(data, layer)
+        variance = by_weight(inputs.variance, shape)
+        if not np.any(variance):
+            raise ValueError(
+                "The inputs of a layer must vary over the samples. Received: x with "
+                f"which those of layer '{layer.name}' are constant"
+            )
+        vectors = array(draw(logit_std, layer_seed)(shape)).reshape(variance.shape)
+        vectors *= np.sqrt(logistic_variance(logit_std) / variance.mean(axis=0))
+        weights = project(vectors, variance, logit_std**2)
+        means = by_weight(inputs.mean, shape)
+        layer.kernel.assign(weights.reshape(shape))
+        layer.bias.assign(-np.sum(array(layer.kernel).reshape(means.shape) * means, 0))
+
+    measure = measure_logits(data)
+    return calibrate(
+        "elliptical_projection", model, treated, skipped, adjust, measure, seed, strict
+    )
+
+
+def project(
+    vectors: np.ndarray, variances: np.ndarray, logit_variance: float
+) -> np.ndarray:
+    """Finds the nearest point `w` with `sum(w**2 d) = s**2` to each column.
+
+    With `u = w sqrt(d)` it is a quadratic on a sphere, of curvatures `1 / d`.
+
+    Examples:
+    >>> import numpy as np
+    >>> from keras_inits.calibration.elliptical_projection import project
+    >>> w = project(np.array([[1.0], [2.0]]), np.array([[0.5], [3.0]]), 1.5)
+    >>> round(float(0.5 * w[0, 0] ** 2 + 3.0 * w[1, 0] ** 2), 6)
+    1.5
+
+    Args:
+        vectors: One in each column, `(inputs, units)`.
+        variances: `d` of every weight, of the same shape. Where it is 0 the weight
+            stays as it is; in each column it is positive somewhere.
+        logit_variance: `s**2`, positive.
+    """
+    varying = variances > 0
+    scales = np.sqrt(np.where(varying, variances, variances.max(axis=0)))
+    # A weight that stays must not be where the curvature is least.
+    curvatures = np.where(varying, scales**-2, np.inf)
+    slopes = np.where(varying, vectors / scales, 0)
+    points = minimize_on_sphere(curvatures, slopes, logit_variance)
+    return np.where(varying, points / scales, vectors)
+
+
+def by_weight(channels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Spreads a value of each input channel over the weights that take it.
+
+    Args:
+        channels: `(channels,)`.
+        shape: Of the kernel, `(..., channels / groups, outputs)`; a group of outputs
+            takes the channels of its group.
+
+    Returns:
+        `(inputs of a unit, outputs)`.
+    """
+    *taps, inputs, outputs = shape
+    groups = len(channels) // inputs
+    one_tap = np.repeat(channels.reshape(groups, inputs).T, outputs // groups, axis=1)
+    return np.tile(one_tap, (math.prod(taps), 1))

@@ -1,0 +1,138 @@
+"""The layers that a calibration sets: kernels, logits and activations."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_inits.activations import activation_of, kind_of
+from keras_inits.calibration.data import Data, Moments, kernel_layers
+from keras_inits.signals import Signal, innermost, observed
+
+Activation = Callable[[Any], Any]
+# Why a layer cannot be treated, or None if it can.
+Objection = Callable[[keras.Layer], str | None]
+
+
+def check_model(model: keras.Layer) -> None:
+    """Raises an error if `model` is not a built Keras model or layer."""
+    if not isinstance(model, keras.Layer):
+        raise TypeError(
+            f"A model is a keras.Model. Received: model of type {type(model).__name__}"
+        )
+    unbuilt = [layer.name for layer in [model, *innermost(model)] if not layer.built]
+    if unbuilt:
+        raise ValueError(
+            "A model must be built, by an Input or by calling it on data. "
+            f"Received: model={model.name}, not built: {', '.join(unbuilt)}"
+        )
+
+
+def names(model: keras.Layer) -> dict[keras.Layer, str]:
+    """Names the layers, so that no two of one model have the same name."""
+    found: dict[keras.Layer, str] = {}
+    counts: dict[str, int] = {}
+    for layer in innermost(model):
+        count = counts[layer.name] = counts.get(layer.name, 0) + 1
+        found[layer] = layer.name if count == 1 else f"{layer.name} ({count})"
+    return found
+
+
+def treatable(
+    model: keras.Layer, objection: Objection = lambda layer: None
+) -> tuple[list[keras.Layer], dict[keras.Layer, str]]:
+    """Lists the dense and convolutional layers that a method can treat.
+
+    Args:
+        model: A model.
+        objection: What the method has against a dense or convolutional layer.
+
+    Returns:
+        The layers in order, and those that have weight matrices but cannot be
+        treated, each with the reason.
+    """
+    kernels = kernel_layers(model)
+    treated: list[keras.Layer] = []
+    skipped: dict[keras.Layer, str] = {}
+    for layer in innermost(model):
+        if not any(len(weight.shape) > 1 for weight in layer.weights):
+            continue
+        if layer not in kernels:
+            reason: str | None = f"{type(layer).__name__} is not Dense or Conv"
+        elif not layer.trainable:
+            reason = "it is frozen: trainable=False"
+        elif not isinstance(layer.kernel, keras.Variable):
+            reason = "its kernel is not one variable (LoRA or quantization)"
+        else:
+            reason = objection(layer)
+        if reason is None:
+            treated.append(layer)
+        else:
+            skipped[layer] = reason
+    return treated, skipped
+
+
+def array(tensor: Any) -> np.ndarray:
+    """Returns a tensor or variable in float64."""
+    return np.asarray(keras.ops.convert_to_numpy(tensor), dtype=np.float64)
+
+
+def by_feature(layer: keras.Layer, tensor: Any) -> np.ndarray:
+    """Returns inputs or outputs of a layer as rows of features or channels."""
+    values = array(tensor)
+    if getattr(layer, "data_format", None) == "channels_first":
+        values = np.moveaxis(values, 1, -1)
+    return values.reshape(-1, values.shape[-1])
+
+
+def input_moments(data: Data, layer: keras.Layer) -> Moments:
+    """Measures each input feature or channel of a layer."""
+    moments = Moments(layer.kernel.shape[-2] * getattr(layer, "groups", 1))
+    for (inputs,), _ in data.signals("inputs", [layer]):
+        for tensor in inputs:
+            moments.update(by_feature(layer, tensor))
+    return moments
+
+
+def logit_moments(data: Data, treated: Sequence[keras.Layer]) -> list[Moments]:
+    """Measures the logits of each layer, of all its units together."""
+    moments = [Moments(1) for _ in treated]
+    for logits, _ in data.signals("logits", treated):
+        for measured, tensors in zip(moments, logits, strict=True):
+            for tensor in tensors:
+                measured.update(array(tensor).reshape(-1, 1))
+    for layer, measured in zip(treated, moments, strict=True):
+        if not np.isfinite(measured.variance[0]):
+            raise ValueError(
+                "Logits must be finite. Received: a model where those of layer "
+                f"'{layer.name}' are not, with the weights that it has"
+            )
+    return moments
+
+
+def activations(model: keras.Layer, data: Data) -> dict[keras.Layer, Activation]:
+    """Finds the function that each dense or convolutional layer ends in.
+
+    It is that of the layer itself or, where that is linear, of a layer of its own
+    that takes what the layer returns.
+    """
+    kernels = kernel_layers(model)
+    found: dict[keras.Layer, Activation] = {}
+    returned: dict[int, tuple[keras.Layer, Any]] = {}
+
+    def receive(signal: Signal) -> None:
+        layer = signal.layer
+        if layer in kernels:
+            found[layer] = layer.activation
+            if kind_of(layer.activation) == "linear":
+                # The tensor is kept, so that no other gets its id.
+                returned[id(signal.outputs)] = layer, signal.outputs
+        elif id(signal.inputs) in returned and not layer.weights:
+            before, _ = returned[id(signal.inputs)]
+            found[before] = activation_of(layer) or found[before]
+
+    inputs, _ = next(iter(data))
+    with observed(innermost(model), receive):
+        model(inputs, training=False)
+    return found
