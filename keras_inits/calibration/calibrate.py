@@ -54,10 +54,11 @@ def calibrate(
             f"{method} needs {needed} to be one that it can treat. "
             f"Received: model={model.name}, with {listed or 'no such layer'}"
         )
+    layer_seeds = seeds(seed, len(treated))
     missed: dict[str, str] = {}
     before = measure(treated)
     with restored_on_error(model):
-        for layer, layer_seed in zip(treated, seeds(seed, len(treated)), strict=True):
+        for layer, layer_seed in zip(treated, layer_seeds, strict=True):
             why = adjust(layer, layer_seed)
             if why is not None:
                 missed[name[layer]] = why
