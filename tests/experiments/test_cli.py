@@ -1,5 +1,6 @@
 """Tests of the command line, on digits."""
 
+import csv
 import os
 import pathlib
 import re
@@ -17,6 +18,11 @@ from experiments.ledger import Ledger
 ROOT = pathlib.Path(__file__).parents[2]
 TIMEOUT = 100  # seconds
 SMOKE = ["lee-table2", "--preset", "smoke", "--activation", "relu", "--epochs", "1"]
+FIGURE = [
+    *("lee-fig4", "--preset", "smoke", "--hidden", "2-4", "--seeds", "1"),
+    *("--method", "proposed", "--method", "he"),
+]
+METHODS = ["proposed", "orthogonal", "xavier", "he", "zero", "identity", "rai", "gsm"]
 SEARCH = [
     *("deep-narrow", "--depth", "2", "--epochs", "2", "--seeds", "2"),
     *("--initializer", "lee_qr", "--initializer", "he_normal"),
@@ -52,7 +58,9 @@ def printed_paths(text, folder):
 def test_list_names_what_there_is():
     done = cli("list")
     assert done.exit_code == 0
-    for name in ("lee-table2", "smoke", "desk", "paper", "digits", "fashion_mnist"):
+    figures = [f"lee-fig{number}" for number in range(1, 6)]
+    names = ["lee-table1", "lee-table2", *figures, "lee-tabular"]
+    for name in [*names, "smoke", "desk", "paper", "digits", "fashion_mnist"]:
         assert name in done.stdout
 
 
@@ -65,12 +73,12 @@ def smoke(tmp_path_factory):
 def test_run_prints_the_table_and_what_it_has_written(smoke):
     folder, done = smoke
     assert done.returncode == 0 and not done.stderr, done.stderr
-    title = "digits, relu, hidden layers 10-6x20, 1 epochs"
-    assert title in " ".join(done.stdout.split())
-    for method in ("proposed", "orthogonal", "xavier", "he", "zero", "identity"):
-        assert re.search(rf"\b{method} +│ +\d+\.\d ± \d+\.\d │ +2 │", done.stdout)
+    assert "Validation accuracy (%), digits" in done.stdout
+    assert all(method in done.stdout for method in METHODS)
+    (row,) = [line for line in done.stdout.splitlines() if "│ relu " in line]
+    assert len(re.findall(r"\d+\.\d", row)) >= len(METHODS)
     assert printed_paths(done.stdout, folder) == [
-        "digits-relu.png",
+        "curves.png",
         "report.md",
         "report.html",
         "lee-table2.csv",
@@ -80,22 +88,49 @@ def test_run_prints_the_table_and_what_it_has_written(smoke):
 def test_the_same_command_again_trains_nothing(smoke):
     folder, _ = smoke
     before = Ledger(folder / "ledger.sqlite").curves()
-    assert len(before) == 12
+    assert len(before) == 2 * (len(METHODS) + 1)  # ZerO in two orientations.
     again = cli("run", *SMOKE, "--results", folder)
     assert again.exit_code == 0, again.output
-    assert "proposed" in again.stdout and "members" not in again.stdout
+    assert "│ relu" in again.stdout and "10-6x20" not in again.stdout
     assert Ledger(folder / "ledger.sqlite").curves() == before
 
 
 def test_the_report_gives_the_command_that_makes_it(smoke):
     folder, _ = smoke
-    done = cli("report", "lee-table2", "--results", folder)
+    size = ["--preset", "smoke", "--epochs", "1"]
+    done = cli("report", "lee-table2", *size, "--results", folder)
     assert done.exit_code == 0, done.output
+    with open(folder / "lee-table2" / "lee-table2.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["method"] for row in rows[::2]] == METHODS
+    assert {(row["activation"], row["epochs"]) for row in rows} == {("relu", "1")}
     text = (folder / "lee-table2" / "report.md").read_text("utf-8")
     (command,) = re.findall("`python -m experiments (.+?)`", text)
-    before = Ledger(folder / "ledger.sqlite").curves()
-    assert cli(*command.split(), "--results", folder).exit_code == 0
-    assert Ledger(folder / "ledger.sqlite").curves() == before
+    assert command == "run lee-table2 --preset smoke --epochs 1"
+
+
+def test_a_figure_is_run_for_what_was_asked(tmp_path):
+    done = cli("run", *FIGURE, "--results", tmp_path)
+    assert done.exit_code == 0, done.output
+    runs = Ledger(tmp_path / "ledger.sqlite").final()
+    assert {(run["hidden"], run["epochs"], run["seed"]) for run in runs} == {
+        ("2-4", 3, 0)
+    }
+    assert [run["method"] for run in runs] == ["proposed", "he"]
+    assert printed_paths(done.stdout, tmp_path) == [
+        "heat-maps.png",
+        "report.md",
+        "report.html",
+        "lee-fig4.csv",
+    ]
+
+
+def test_what_is_computed_is_run_without_training(tmp_path):
+    done = cli("run", "lee-fig2", "--results", tmp_path)
+    assert done.exit_code == 0, done.output
+    names = ["entries.png", "report.md", "report.html"]
+    assert printed_paths(done.stdout, tmp_path) == names
+    assert Ledger(tmp_path / "ledger.sqlite").curves() == []
 
 
 def test_search_writes_table_pictures_and_report(tmp_path):
@@ -129,12 +164,17 @@ def test_search_writes_table_pictures_and_report(tmp_path):
         ("run lee-table", "lee-table2"),
         ("run lee-table2 --preset smok", "smoke"),
         ("run lee-table2 --dataset minst", "mnist"),
-        ("run lee-table2 --dataset digits --activation rellu", "relu"),
-        ("run lee-table2 --dataset digits --method propsed", "proposed"),
-        ("run lee-table2 --dataset digits --method gsm", "cannot be run"),
+        ("run lee-table2 --preset smoke --activation rellu", "relu"),
+        ("run lee-table2 --preset smoke --hidden 10-6x2", "10-6x20"),
+        ("run lee-table2 --preset smoke --method propsed", "proposed"),
+        ("run lee-table2 --dataset digits", "fashion_mnist"),
+        ("run al", "Unknown experiment"),
         ("report lee-table", "lee-table2"),
         ("report lee-table2", "run lee-table2"),
+        ("report lee-table2 --epochs 1", "--preset desk --epochs 1"),
+        ("report lee-table2 --preset smok", "smoke"),
         ("search deep-narow", "deep-narrow"),
+        ("search lee-protocl", "lee-protocol"),
         ("search deep-narrow --dataset digit", "digits"),
         ("search deep-narrow --initializer lee_rq", "lee_qr"),
         ("search deep-narrow --activation rellu", "relu"),
@@ -162,6 +202,7 @@ def test_a_mistake_is_one_sentence_with_the_near_names(arguments, parts, tmp_pat
     [
         "run lee-table2 --seeds -1",
         "run lee-table2 --epochs -1",
+        "report lee-table2 --epochs -1",
         "search deep-narrow --seeds 0",
         "search deep-narrow --epochs 0",
         "search deep-narrow --batch-size 0",

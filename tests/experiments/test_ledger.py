@@ -171,6 +171,17 @@ def test_filters_and_order(ledger):
     assert found(seed=3) == found(unknown=0) == found(unknown=None) == []
 
 
+def test_one_curve(ledger):
+    other = RUN | {"more": None}
+    assert ledger.curve(RUN) == []
+    record(ledger, other, 0)
+    record(ledger, RUN, 1, 0)
+    assert ledger.curve(RUN) == ledger.curves()[1:]
+    assert [row["epoch"] for row in ledger.curve(RUN)] == [0, 1]
+    assert ledger.curve(dict(reversed(other.items()))) == ledger.curves(more=None)
+    assert ledger.curve({"seed": 0}) == []
+
+
 def test_only_the_last_epoch_of_finished_runs_is_final(ledger):
     record(ledger, RUN, 0, 1, 2)
     record(ledger, RUN | {"seed": 1}, 0, 1)
@@ -283,8 +294,8 @@ def test_newer_version(ledger, path):
     ids=str,
 )
 def test_values_that_json_does_not_keep(ledger, value):
-    for call, name in [(ledger.begin, "run"), (ledger.epochs, "run")]:
-        with pytest.raises(ValueError, match=rf"`{name}` must be .*Received: {name}="):
+    for call in (ledger.begin, ledger.epochs, ledger.curve):
+        with pytest.raises(ValueError, match="`run` must be .*Received: run="):
             call(RUN | {"bad": value})
     with pytest.raises(ValueError, match="`where` must be .*Received: where="):
         ledger.curves(bad=value)

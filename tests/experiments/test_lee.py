@@ -1,15 +1,69 @@
 """Tests of what is run again from Lee et al. (2024)."""
 
-import collections
+import dataclasses
 import json
 
 import keras
+import numpy as np
 import pytest
 
-from experiments import lee, tables
-from keras_inits import LeeQR, RectangularIdentity, ZerO
+from experiments import lee
+from experiments.lee import METHODS, Cell, Protocol
+from keras_inits import GSM, LeeQR, RectangularIdentity, ZerO
 
 ACTIVATIONS = ["tanh", "sigmoid", "selu", "gelu", "relu"]
+RANDOM = {"orthogonal", "xavier", "he", "rai", "gsm"}
+# Each field with another value than the default, and the methods that it concerns.
+FIELDS = [
+    ("scaling", "raw", METHODS),
+    ("output", "glorot_uniform", METHODS),
+    ("epsilon", 0.2, ["proposed"]),
+    ("signs", "gram_schmidt", ["proposed"]),
+    ("xavier", "glorot_uniform", ["xavier"]),
+    ("he", "he_uniform", ["he"]),
+    ("zero_scale", "notebook", ["zero"]),
+    ("zero_transpose", True, ["zero"]),
+    ("gsm", "middle", ["gsm"]),
+    ("learning_rate", 0.01, METHODS),
+    ("batch_size", 32, METHODS),
+    ("drop_remainder", True, METHODS),
+    ("held_out", 0.2, METHODS),
+]
+
+
+def build(method, protocol=Protocol(), hidden=(10, 6), features=4, seed=0):  # noqa: B008
+    keras.utils.set_random_seed(seed)
+    return protocol.build(method, features, 3, hidden, "relu")
+
+
+def equal(one, other):
+    pairs = zip(one.get_weights(), other.get_weights(), strict=True)
+    return all(np.array_equal(*pair) for pair in pairs)
+
+
+# Cells
+
+
+def test_table_1_has_a_cell_for_each_row_of_the_paper():
+    cells = lee.table1()
+    rows = [(c.dataset, c.hidden, c.samples_per_class) for c in cells]
+    assert len(set(rows)) == len(rows)
+    assert set(rows) == {
+        (dataset, hidden, samples)
+        for dataset in ("mnist", "fashion_mnist")
+        for hidden in ("0", "512", "16")
+        for samples in (None, 4, 2, 1)
+    }
+    assert {(c.activation, c.epochs, c.reported) for c in cells} == {
+        ("relu", 100, (10, 100))
+    }
+
+
+def test_wide_networks_on_all_samples_may_be_trained_for_less():
+    cells = lee.table1(wide_epochs=[10])
+    short = [c for c in cells if c.epochs == 10]
+    assert {(c.hidden, c.samples_per_class) for c in short} == {("512", None)}
+    assert {c.reported for c in short} == {(10,)} and len(short) == 2
 
 
 def test_table_2_has_a_cell_for_each_row_of_the_paper():
@@ -17,23 +71,98 @@ def test_table_2_has_a_cell_for_each_row_of_the_paper():
     rows = [(cell.dataset, cell.activation) for cell in cells]
     assert rows == [(d, a) for d in ("mnist", "fashion_mnist") for a in ACTIVATIONS]
     for cell in cells:
-        assert cell.hidden == (10, 6) * 60
+        assert (cell.depth, cell.widths) == (120, (10, 6))
         assert (cell.epochs, cell.samples_per_class) == (10, None)
 
 
-def test_a_run_says_all_that_makes_it_one():
-    (cell,) = lee.table2(["fashion_mnist"], ["relu"])
-    run = cell.run("proposed", 3, lee.Protocol(epsilon=0.2))
-    assert run == json.loads(json.dumps(run))
-    assert (run["dataset"], run["hidden"]) == ("fashion_mnist", "10-6x120")
-    assert (run["method"], run["seed"]) == ("proposed", 3)
-    assert run["protocol"]["epsilon"] == 0.2
-    assert run["protocol"]["scaling"] == "unit"
-    others = [
-        cell.run("he", 3, lee.Protocol()),
-        cell.run("proposed", 4, lee.Protocol()),
+def test_figure_3_has_one_width_at_seven_depths_and_two_in_turn_at_four():
+    cells = lee.figure3()
+    assert len({(c.dataset, c.hidden) for c in cells}) == len(cells) == 32
+    deepest = [c.hidden for c in cells if c.depth >= 100]
+    assert deepest == ["10x100", "4x100"] * 2 + ["10-6x120"]
+    assert {c.dataset for c in cells if len(c.widths) > 1} == {"mnist"}
+
+
+def test_figures_4_and_5_have_all_pairs_of_widths():
+    cells = lee.two_layers("mnist", range(2, 11), 10)
+    assert [c.widths for c in cells] == [
+        (first, second) for first in range(2, 11) for second in range(2, 11)
     ]
-    assert run not in others
+    assert {(c.depth, c.epochs) for c in cells} == {(2, 10)}
+
+
+def test_section_4_4_has_wine_and_iris():
+    assert [(c.dataset, c.hidden, c.epochs) for c in lee.tabular()] == [
+        ("wine_quality", "10-6x120", 200),
+        ("iris", "10-6x200", 100),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("depth", "widths", "label"),
+    [
+        (0, (0,), "0"),
+        (1, (512,), "512"),
+        (2, (10, 6), "10-6"),
+        (120, (10, 6), "10-6x120"),
+        (100, (4,), "4x100"),
+        (1, (10, 6), "10-6x1"),
+    ],
+)
+def test_labels_of_hidden_layers(depth, widths, label):
+    assert Cell("mnist", depth=depth, widths=widths).hidden == label
+
+
+@pytest.mark.parametrize(
+    ("reported", "epochs", "expected"),
+    [((), 3, ()), ((10, 100), 20, (10, 20)), ((10, 100), 10, (10,))],
+)
+def test_other_epochs(reported, epochs, expected):
+    cell = Cell("mnist", epochs=100, reported=reported).at(epochs)
+    assert (cell.epochs, cell.reported) == (epochs, expected)
+
+
+# Descriptions of runs
+
+
+def test_a_run_says_all_that_makes_it_one():
+    cell = Cell("fashion_mnist", samples_per_class=4)
+    run = cell.run("proposed", 3, Protocol(epsilon=0.2))
+    assert run == json.loads(json.dumps(run))
+    protocol = run.pop("protocol")
+    assert run == {
+        "dataset": "fashion_mnist",
+        "activation": "relu",
+        "hidden": "10-6x120",
+        "samples_per_class": 4,
+        "method": "proposed",
+        "epochs": 10,
+        "seed": 3,
+    }
+    assert protocol["epsilon"] == 0.2 and protocol["scaling"] == "unit"
+    # What is reported of a training does not make it another.
+    again = dataclasses.replace(cell, reported=(5, 10))
+    assert again.run("he", 0, Protocol()) == cell.run("he", 0, Protocol())
+
+
+def test_every_field_of_the_protocol_is_tested():
+    fields = [field.name for field in dataclasses.fields(Protocol)]
+    assert [name for name, *_ in FIELDS] == fields
+
+
+@pytest.mark.parametrize(("name", "value", "methods"), FIELDS)
+def test_a_field_makes_other_runs_of_the_methods_that_it_concerns(name, value, methods):
+    other = dataclasses.replace(Protocol(), **{name: value})
+    cell = Cell("mnist")
+    changed = [
+        method
+        for method in METHODS
+        if cell.run(method, 0, other) != cell.run(method, 0, Protocol())
+    ]
+    assert changed == list(methods)
+
+
+# Networks
 
 
 @pytest.mark.parametrize(
@@ -41,32 +170,102 @@ def test_a_run_says_all_that_makes_it_one():
     [
         ("proposed", LeeQR(0.1, "householder")),
         ("orthogonal", keras.initializers.Orthogonal()),
-        ("xavier", keras.initializers.GlorotUniform()),
+        ("xavier", keras.initializers.GlorotNormal()),
         ("he", keras.initializers.HeNormal()),
-        ("zero", ZerO("paper", transpose=True)),
+        ("zero", ZerO("paper", transpose=False)),
         ("identity", RectangularIdentity()),
     ],
 )
 def test_each_method_is_its_initializer(method, expected):
-    given = keras.initializers.get(lee.Protocol().initializer(method))
-    assert type(given) is type(expected)
-    assert given.get_config() == expected.get_config()
+    model = build(method)
+    assert [layer.units for layer in model.layers] == [10, 6, 3]
+    for layer in model.layers:
+        given = layer.kernel_initializer
+        assert type(given) is type(expected)
+        ours, theirs = given.get_config(), expected.get_config()
+        assert ours | {"seed": None} == theirs | {"seed": None}
 
 
-def test_what_the_paper_leaves_open_is_an_argument():
-    protocol = lee.Protocol(
-        epsilon=0.5, signs="gram_schmidt", xavier="glorot_normal", he="he_uniform"
-    )
-    made = protocol.initializer("proposed")
-    assert (made.epsilon, made.signs) == (0.5, "gram_schmidt")
-    assert protocol.initializer("xavier") == "glorot_normal"
-    assert protocol.initializer("he") == "he_uniform"
+@pytest.mark.parametrize("method", METHODS)
+def test_a_network_depends_on_the_random_seed_alone(method):
+    model = build(method, hidden=(6, 6, 6))
+    assert equal(model, build(method, hidden=(6, 6, 6)))
+    other = build(method, hidden=(6, 6, 6), seed=1)
+    assert equal(model, other) == (method not in RANDOM)
+    # Nor have two layers of one shape the same random kernel.
+    one, two = (layer.kernel.numpy() for layer in model.layers[1:3])
+    assert np.array_equal(one, two) == (method not in RANDOM)
+    assert all(np.isfinite(weights).all() for weights in model.get_weights())
 
 
-@pytest.mark.parametrize("method", sorted({*lee.METHODS} - {*lee.AVAILABLE}))
-def test_a_method_that_is_not_there_yet_is_refused(method):
-    with pytest.raises(ValueError, match=f"cannot be run.*Received: method={method}"):
-        lee.Protocol().initializer(method)
+@pytest.mark.parametrize("method", METHODS)
+def test_biases_start_at_zero_but_for_rai(method):
+    for layer in build(method).layers:
+        nonzero = np.count_nonzero(layer.bias.numpy())
+        assert nonzero == (layer.units if method == "rai" else 0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_last_layer_may_be_the_same_for_all_methods(method):
+    same, other = build(method), build(method, Protocol(output="glorot_uniform"))
+    last = other.layers[-1]
+    assert type(last.kernel_initializer) is keras.initializers.GlorotUniform
+    kernel, limit = last.kernel.numpy(), (6 / (6 + 3)) ** 0.5
+    assert 0.3 * limit < np.abs(kernel).max() <= limit
+    assert len(np.unique(kernel)) == kernel.size
+    assert not last.bias.numpy().any()
+    if method not in RANDOM:
+        for one, two in zip(same.layers[:-1], other.layers[:-1], strict=True):
+            assert np.array_equal(one.kernel.numpy(), two.kernel.numpy())
+    if method == "rai":
+        assert all(layer.bias.numpy().all() for layer in other.layers[:-1])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "method"),
+    [(name, value, m[0]) for name, value, m in FIELDS if len(m) == 1],
+)
+def test_what_the_paper_leaves_open_of_a_method_changes_its_network(
+    name, value, method
+):
+    other = dataclasses.replace(Protocol(), **{name: value})
+    assert not equal(build(method), build(method, other))
+
+
+@pytest.mark.parametrize(
+    ("hidden", "positions"),
+    [
+        ((), None),
+        ((6,), ["first", "last"]),
+        ((6, 8), ["first", "middle", "last"]),
+        ((6, 8, 6), ["first", "middle", "middle", "last"]),
+    ],
+)
+def test_gsm_has_the_form_of_each_position(hidden, positions):
+    model = build("gsm", hidden=hidden)
+    given = [layer.kernel_initializer for layer in model.layers]
+    if positions is None:  # Without pairs it is its submatrix.
+        assert [type(each) for each in given] == [keras.initializers.HeNormal]
+    else:
+        assert [each.position for each in given] == positions
+    # ReLU then leaves the network linear, up to its softmax.
+    logits = keras.Sequential(model.layers)
+    logits.layers[-1].activation = keras.activations.linear
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
+    there, back = logits(x).numpy(), logits(-x).numpy()
+    assert np.abs(there).max() > 0.01
+    np.testing.assert_allclose(there, -back, atol=1e-5)
+
+
+@pytest.mark.parametrize("hidden", [(), (6,), (6, 8), (6, 8, 6)])
+def test_gsm_may_have_the_form_of_the_middle_throughout(hidden):
+    model = build("gsm", Protocol(gsm="middle"), hidden)
+    given = [layer.kernel_initializer for layer in model.layers]
+    assert {(type(each), each.position) for each in given} == {(GSM, "middle")}
+    for layer in model.layers:
+        inputs = layer.kernel.shape[0]
+        kernel = layer.kernel.numpy()
+        assert np.array_equal(kernel[: inputs // 2], -kernel[inputs // 2 :])
 
 
 @pytest.mark.parametrize(
@@ -78,45 +277,4 @@ def test_a_method_that_is_not_there_yet_is_refused(method):
 )
 def test_an_unknown_method_is_refused(method, message):
     with pytest.raises(ValueError, match=message):
-        lee.check_methods([method])
-
-
-def test_an_unknown_activation_is_refused():
-    with pytest.raises(ValueError, match="Did you mean 'relu'"):
-        lee.table2(activations=["rellu"])
-
-
-# The published numbers
-
-
-@pytest.fixture(scope="module")
-def printed():
-    return {
-        (row["dataset"], row["activation"], row["method"]): float(row["val_accuracy"])
-        for row in tables.published("lee-table2")
-    }
-
-
-def test_each_cell_is_printed_once(printed):
-    assert len(tables.published("lee-table2")) == len(printed) == 80
-    counts = collections.Counter(key[:2] for key in printed)
-    assert counts == {
-        (d, a): 8 for d in ("mnist", "fashion_mnist") for a in ACTIVATIONS
-    }
-    assert {key[2] for key in printed} == set(lee.METHODS)
-    assert all(0 < value < 100 for value in printed.values())
-
-
-@pytest.mark.parametrize(
-    ("cell", "value"),
-    [
-        ("mnist relu proposed", 86.7),
-        ("mnist relu zero", 82.9),
-        ("mnist relu rai", 11.3),
-        ("mnist tanh identity", 27.0),
-        ("fashion_mnist gelu rai", 34.0),
-        ("fashion_mnist relu gsm", 8.6),
-    ],
-)
-def test_published_values(cell, value, printed):
-    assert printed[tuple(cell.split())] == value
+        build(method)

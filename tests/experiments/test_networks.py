@@ -25,7 +25,8 @@ def test_a_negative_depth_is_refused():
 
 
 def test_feedforward_is_what_was_asked_for():
-    model = networks.feedforward(7, 3, (10, 6), "zer_o", "tanh", "he_normal")
+    each = ["zer_o", "zer_o", "he_normal"]
+    model = networks.feedforward(7, 3, (10, 6), each, "tanh")
     assert [layer.units for layer in model.layers] == [10, 6, 3]
     activations = [layer.activation.__name__ for layer in model.layers]
     assert activations == ["tanh", "tanh", "softmax"]
@@ -35,9 +36,17 @@ def test_feedforward_is_what_was_asked_for():
     assert model(keras.ops.ones((2, 7))).shape == (2, 3)
 
 
-def test_the_output_layer_has_the_same_initializer_by_default():
-    model = networks.feedforward(7, 3, (10,), "zer_o")
-    assert type(model.layers[-1].kernel_initializer).__name__ == "ZerO"
+@pytest.mark.parametrize("hidden", [(), (10,), (10, 6)])
+def test_one_initializer_is_that_of_every_layer(hidden):
+    model = networks.feedforward(7, 3, hidden, "zer_o")
+    names = [type(layer.kernel_initializer).__name__ for layer in model.layers]
+    assert names == ["ZerO"] * (len(hidden) + 1)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_list_has_an_initializer_for_each_layer(number):
+    with pytest.raises(ValueError, match="zip"):
+        networks.feedforward(7, 3, (10,), ["zer_o"] * number)
 
 
 @pytest.mark.parametrize("name", ["tanh", "sigmoid", "selu", "gelu", "relu"])

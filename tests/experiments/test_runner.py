@@ -1,5 +1,6 @@
 """Tests of training a table's cell into the ledger, on digits."""
 
+import dataclasses
 import os
 import pathlib
 import signal
@@ -17,8 +18,9 @@ from experiments.lee import Cell, Protocol
 from keras_inits import Population
 
 ROOT = pathlib.Path(__file__).parents[2]
-CELL = Cell("lee-table2", "digits", depth=2, samples_per_class=20, epochs=4)
+CELL = Cell("digits", depth=2, samples_per_class=20, epochs=4)
 METHODS = ["proposed", "he"]
+PROTOCOLS = [Protocol()]
 TIMEOUT = 100  # seconds
 
 
@@ -33,16 +35,16 @@ class Trained(keras.callbacks.Callback):
         self.epochs.append(epoch)
 
 
-def train(folder, seeds=2, cell=CELL, methods=METHODS):
+def train(folder, seeds=2, cell=CELL, methods=METHODS, protocols=PROTOCOLS):
     """Returns the number of members trained, the epochs, and the ledger."""
     ledger, trained = Ledger(folder / "ledger.sqlite"), Trained()
     number = runner.run_cell(
         cell,
         methods,
         range(seeds),
-        Protocol(),
+        protocols,
         ledger,
-        progress=lambda *_: trained,
+        progress=trained,
     )
     return number, trained.epochs, ledger
 
@@ -85,7 +87,7 @@ def test_running_again_trains_nothing(done):
 
 
 def test_the_validation_accuracy_is_that_of_the_seeds_hold_out(tmp_path):
-    cell = Cell("lee-table2", "digits", depth=2, samples_per_class=20, epochs=1)
+    cell = Cell("digits", depth=2, samples_per_class=20, epochs=1)
     _, _, ledger = train(tmp_path, seeds=1, cell=cell, methods=["he"])
     (row,) = ledger.final()
     digits = datasets.load("digits")
@@ -112,6 +114,56 @@ def test_seeds_that_are_added_later_are_trained_alone(done, tmp_path):
     assert_same_curves(curves(ledger), rows)
 
 
+def test_what_is_the_same_under_several_protocols_is_trained_once(done, tmp_path):
+    _, rows = done
+    protocols = [Protocol(), Protocol(epsilon=10.0), Protocol(signs="gram_schmidt")]
+    number, _, ledger = train(tmp_path, seeds=1, protocols=protocols)
+    assert number == 4  # One of "he", three of "proposed".
+    curves_of = {
+        method: [
+            [row["loss"] for row in ledger.curve(CELL.run(method, 0, protocol))]
+            for protocol in protocols
+        ]
+        for method in METHODS
+    }
+    assert curves_of["he"] == [curves_of["he"][0]] * 3
+    assert len({tuple(curve) for curve in curves_of["proposed"]}) == 3
+    for method in METHODS:
+        alone = [rows[method, 0, epoch][0] for epoch in range(4)]
+        np.testing.assert_allclose(curves_of[method][0], alone, rtol=1e-4)
+    # Under another protocol, what it has in common with these is there.
+    number, _, _ = train(tmp_path, seeds=1, protocols=[Protocol(he="he_uniform")])
+    assert number == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("scaling", "raw"), ("learning_rate", 0.1), ("drop_remainder", True)],
+)
+def test_protocols_that_train_otherwise_are_not_trained_together(name, value, tmp_path):
+    protocols = [Protocol(), Protocol(**{name: value})]
+    with pytest.raises(ValueError, match=f"initial weights alone.*{name}=.*{value}"):
+        train(tmp_path, protocols=protocols)
+    assert Ledger(tmp_path / "ledger.sqlite").curves() == []
+
+
+def test_a_cell_is_validated_where_it_is_reported(tmp_path):
+    cell = dataclasses.replace(CELL, reported=(1, 3), epochs=3)
+    _, _, ledger = train(tmp_path, seeds=1, cell=cell, methods=["rai"])
+    validated = ["val_accuracy" in row for row in ledger.curves()]
+    assert validated == [True, False, True]
+    assert all("accuracy" in row for row in ledger.curves())
+
+
+@pytest.mark.parametrize("method", ["rai", "gsm"])
+def test_no_hidden_layers_and_all_samples(method, tmp_path):
+    cell = Cell("iris", depth=0, widths=(0,), epochs=1)
+    number, _, ledger = train(tmp_path, seeds=1, cell=cell, methods=[method])
+    (row,) = ledger.final()
+    assert number == 1 and 0 <= row["val_accuracy"] <= 1
+    assert (row["hidden"], row["samples_per_class"]) == ("0", "all")
+
+
 def test_a_run_that_was_killed_goes_on_and_ends_the_same(done, tmp_path):
     code = """
         import os, pathlib, signal, keras
@@ -125,12 +177,12 @@ def test_a_run_that_was_killed_goes_on_and_ends_the_same(done, tmp_path):
                     os.kill(os.getpid(), signal.SIGKILL)
 
         runner.run_cell(
-            Cell("lee-table2", "digits", depth=2, samples_per_class=20, epochs=4),
+            Cell("digits", depth=2, samples_per_class=20, epochs=4),
             ["proposed", "he"],
             range(2),
-            Protocol(),
+            [Protocol()],
             Ledger(pathlib.Path(os.environ["FOLDER"]) / "ledger.sqlite"),
-            progress=lambda *_: Kill(),
+            progress=Kill(),
         )
     """
     killed = subprocess.run(

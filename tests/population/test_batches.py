@@ -68,6 +68,26 @@ def test_no_shuffling():
     assert np.array_equal(targets, np.stack([Y[32:], Y[32:]], axis=1))
 
 
+@pytest.mark.parametrize(
+    ("batch_size", "sizes"),
+    [(16, [16, 16]), (40, [40]), (20, [20, 20]), (41, [40])],
+)
+def test_the_last_smaller_batch_may_be_dropped(batch_size, sizes):
+    batches = SeedBatches(
+        X, np.arange(40), [1, 8], batch_size=batch_size, drop_remainder=True
+    )
+    assert [len(batches[step][1]) for step in range(len(batches))] == sizes
+    seen = []
+    for epoch in range(2):
+        batches.start_epoch(epoch)
+        seen.append(np.concatenate([batches[s][1] for s in range(len(batches))]))
+        # It is the beginning of the same order.
+        for place, seed in enumerate([1, 8]):
+            samples = order(seed, epoch)[: len(seen[-1])]
+            assert np.array_equal(seen[-1][:, place], samples)
+    assert set(seen[0][:, 0]) != set(seen[1][:, 0]) or sum(sizes) == 40
+
+
 def test_own_order(monkeypatch, apart, assert_trained_as):
     # In two parts, of which the second begins with another seed than the first.
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")

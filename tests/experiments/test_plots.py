@@ -1,0 +1,40 @@
+"""Tests of the pictures."""
+
+import matplotlib.image
+import pytest
+
+from experiments import plots
+
+
+def drawn(path):
+    """Returns the image, which has something on it."""
+    image = matplotlib.image.imread(path)
+    assert image.std() > 0
+    return image
+
+
+def test_a_picture_over_epsilon_needs_two_values(tmp_path):
+    def result(epsilon):
+        values = {"initializer": "lee_qr", "epsilon": epsilon}
+        return {"values": values, "mean": 0.5, "sd": 0.1, "scores": {0: 0.5}}
+
+    path = tmp_path / "epsilon.png"
+    assert plots.epsilon([result(0.1)], "a title", path) is None
+    assert not path.exists()
+    assert plots.epsilon([result(0.1), result(1.0)], "a title", path) == path
+    drawn(path)
+
+
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize(("number", "rows"), [(1, 1), (3, 2), (10, 2)])
+def test_curves_have_a_panel_each(number, rows, log, tmp_path):
+    lines = {"he": {1: [10.0, 20.0], 5: [30.0]}, "zero": {5: [50.0]}}
+    panels = {f"panel {place}": lines for place in range(number)}
+    panels[f"panel {number - 1}"] = {}  # What has not been run is an empty panel.
+    path = plots.curves(panels, "epoch", tmp_path / "curves.png", log)
+    assert drawn(path).shape[0] == rows * 384  # 3.2 inches at 120 dots
+
+
+def test_heat_maps_may_lack_pairs_and_methods(tmp_path):
+    maps = {"he": {(2, 2): 10.0, (4, 2): 90.0}, "zero": {}}
+    drawn(plots.heat_maps(maps, "a title", tmp_path / "maps.png"))
