@@ -141,6 +141,25 @@ def run(
 
 
 @app.command()
+def save(path: Path, results: Folder = Path("results")) -> None:
+    """Writes a gzipped copy of the ledger, to take to another machine."""
+    from experiments.ledger import Ledger
+
+    with _plain_errors():
+        Ledger(results / "ledger.sqlite").save(path)
+
+
+@app.command()
+def merge(path: Path, results: Folder = Path("results")) -> None:
+    """Adds what a copy of a ledger has to the ledger: runs go on from there."""
+    from experiments.ledger import Ledger
+
+    with _plain_errors():
+        added = Ledger(results / "ledger.sqlite").merge(path)
+        typer.echo(f"{added} numbers added to {results / 'ledger.sqlite'}")
+
+
+@app.command()
 def report(
     experiment: str,
     preset: PresetName = "desk",

@@ -3,12 +3,14 @@
 import contextlib
 import csv
 import functools
+import gzip
 import importlib
 import json
 import math
 import platform
 import sqlite3
 import subprocess
+import tempfile
 import threading
 import time
 import weakref
@@ -36,6 +38,14 @@ _SCHEMA = (
         quantity TEXT NOT NULL, value REAL, recorded_at {_NOW},
         PRIMARY KEY (run, epoch, quantity)) WITHOUT ROWID""",
     f"PRAGMA user_version = {_SCHEMA_VERSION}",
+)
+_MERGE = (
+    """INSERT OR IGNORE INTO runs (description, versions, created_at)
+        SELECT description, versions, created_at FROM copy.runs""",
+    """INSERT OR IGNORE INTO scores
+        SELECT own.id, epoch, quantity, value, recorded_at FROM copy.scores
+        JOIN copy.runs AS theirs ON theirs.id = run
+        JOIN main.runs AS own ON own.description = theirs.description""",
 )
 
 
@@ -213,6 +223,39 @@ class Ledger:
             for place, row in enumerate(curve, 1)
             if place == row["epoch"] + 1 == row.get("epochs")
         ]
+
+    def save(self, path: str | Path) -> None:
+        """Writes a gzipped copy of the whole ledger, for `merge`."""
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "ledger.sqlite"
+            with self._lock:
+                self._connection.execute("VACUUM INTO ?", (str(copy),))
+            # Without a time in it, the same ledger makes the same file.
+            Path(path).write_bytes(gzip.compress(copy.read_bytes(), mtime=0))
+
+    def merge(self, path: str | Path) -> int:
+        """Adds the epochs that are in a copy, from `save`, and not here.
+
+        Returns:
+            The number of epochs and quantities that were added.
+
+        Raises:
+            ValueError: If the copy is of a newer version of this class.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "ledger.sqlite"
+            copy.write_bytes(gzip.decompress(Path(path).read_bytes()))
+            Ledger(copy)  # Checks its version.
+            with self._lock:
+                self._connection.execute("ATTACH ? AS copy", (str(copy),))
+            try:
+                with self._transaction("IMMEDIATE") as database:
+                    for statement in _MERGE:
+                        added = database.execute(statement).rowcount
+            finally:
+                with self._lock:
+                    self._connection.execute("DETACH copy")
+        return added
 
     def export(
         self, path: str | Path, rows: Iterable[Mapping[str, Any]] | None = None

@@ -404,3 +404,34 @@ def test_interrupted_fit_goes_on_where_it_stopped(ledger, tmp_path):
     for index, member in enumerate(MEMBERS):
         losses = [row["loss"] for row in ledger.curves(**member)]
         np.testing.assert_allclose(losses, straight.member_logs["loss"][:, index])
+
+
+# Copies
+
+
+def test_a_copy_adds_what_is_missing(tmp_path):
+    one, two = Ledger(tmp_path / "one.sqlite"), Ledger(tmp_path / "two.sqlite")
+    shared = {"method": "he", "epochs": 2, "seed": 0}
+    other = {"method": "he", "epochs": 1, "seed": 1}
+    two.record([two.begin(other)], 0, {"loss": [9.0]})
+    run = one.begin(shared)
+    one.record([run], 0, {"loss": [3.0]}, seconds=1.5)
+    one.record([run], 1, {"loss": [math.nan]})
+    two.record([two.begin(shared)], 0, {"loss": [4.0]})
+    one.save(tmp_path / "copy.gz")
+    assert two.merge(tmp_path / "copy.gz") == 2  # seconds of epoch 0, loss of epoch 1
+    assert two.merge(tmp_path / "copy.gz") == 0
+    assert two.epochs(shared) == 2
+    assert [row["loss"] for row in two.curve(other)] == [9.0]
+    first, second = two.curve(shared)
+    assert (first["loss"], first["seconds"]) == (4.0, 1.5)
+    assert math.isnan(second["loss"])
+    assert second["versions"] == one.curve(shared)[1]["versions"]
+
+
+def test_the_same_ledger_makes_the_same_copy(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.record([ledger.begin({"epochs": 1})], 0, {"loss": [1.0]})
+    for name in ("a", "b"):
+        ledger.save(tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
