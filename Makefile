@@ -27,7 +27,8 @@ demo: .venv/.stamp
 	@.venv/bin/python -m experiments demo
 
 test: lint
-	@.venv/bin/python -m pytest -q
+	@# A file of tests stays in one process: what it trains, it trains once.
+	@.venv/bin/python -m pytest -q --numprocesses auto --dist loadfile
 
 lint: .venv/.stamp
 	@.venv/bin/ruff check --quiet

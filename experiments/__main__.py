@@ -246,6 +246,22 @@ def demo(results: Folder = Path("results")) -> None:
 
 
 @app.command()
+def monitor(
+    dataset: str = "mnist",
+    depth: Annotated[int, typer.Option(min=1)] = 120,
+    epochs: Annotated[int, typer.Option(min=1)] = 2,
+    results: Folder = Path("results"),
+    data_dir: DataDir = None,
+) -> None:
+    """Shows where the units of a deep, narrow network die, and under lee_qr do not."""
+    from experiments import dead_units
+
+    with _plain_errors():
+        for path in dead_units.monitor(dataset, depth, epochs, results, data_dir):
+            typer.echo(path)
+
+
+@app.command()
 def fetch(name: str, data_dir: DataDir = None) -> None:
     """Downloads and prepares a data set through tensorflow-datasets."""
     from experiments import datasets
@@ -257,7 +273,7 @@ def fetch(name: str, data_dir: DataDir = None) -> None:
 @app.command()
 def bench(
     name: Annotated[
-        str, typer.Argument(help="initializers, population, tuner or all")
+        str, typer.Argument(help="initializers, monitor, population, tuner or all")
     ] = "all",
 ) -> None:
     """Measures speed: ratios of medians, interleaved in one run."""

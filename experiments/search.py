@@ -9,7 +9,7 @@ import keras
 import keras_tuner
 import numpy as np
 
-from experiments import catalogue, datasets, networks, plots
+from experiments import catalogue, datasets, dead_units, networks, plots
 from experiments.progress import FitProgress, console, progress_bar
 from experiments.report import Report, Table, mean_sd
 from keras_inits import InitializerHyperModel, PopulationTuner
@@ -104,6 +104,8 @@ def deep_narrow(
         directory=str(folder / "keras_tuner"),
         project_name=name,
     )
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    monitor = dead_units.TrialMonitor(folder / name / "dead_units.csv")
     with progress_bar() as bar:
         tuner.search(
             x,
@@ -113,7 +115,7 @@ def deep_narrow(
             validation_split=0.15,
             validation_batch_size=512,
             verbose=0,
-            callbacks=[FitProgress(bar, f"{dataset}, {depth} layers")],
+            callbacks=[monitor, FitProgress(bar, f"{dataset}, {depth} layers")],
         )
     return _report(tuner, data, folder / name, seeds, epochs, depth, activation)
 
@@ -142,22 +144,27 @@ def _report(
                 f"{values['epsilon']:.4g}" if "epsilon" in values else "",
                 mean_sd([100 * score for score in result["scores"].values()]),
                 str(sum(score > 1.5 * chance for score in result["scores"].values())),
+                f"{100 * np.mean([*result['metrics']['dead_fraction'].values()]):.0f}",
             ]
         )
     table = Table(
         f"Validation accuracy (%) on {title}",
-        ["initializer", "ε", "mean ± sd", f"seeds of {seeds} that train"],
+        ["initializer", "ε", "mean ± sd", f"seeds of {seeds} that train", "dead (%)"],
         rows,
     )
     console.print(table.to_rich())
-    folder.mkdir(parents=True, exist_ok=True)
     pictures = [plots.scores(results, chance, title, folder / "accuracy.png")]
     if over_epsilon := plots.epsilon(results, title, folder / "epsilon.png"):
         pictures.append(over_epsilon)
+    if over_layers := dead_units.trials(
+        folder / "dead_units.csv", title, folder / "dead_units.png"
+    ):
+        pictures.append(over_layers)
     note = (
         "A seed counts as trained above one and a half times chance "
         f"({100 * chance:.1f} %). Accuracy is that after the last epoch on 15 % of the "
-        "samples, drawn anew for each seed and shared by all initializers."
+        "samples, drawn anew for each seed and shared by all initializers. Dead units "
+        "were active for no sample of the last epoch; their part is a mean over seeds."
     )
     report = Report(f"Deep, narrow search on {data.name}", [table, note, *pictures])
     return [*pictures, *report.write(folder, "report")]

@@ -13,7 +13,9 @@ KerasTuner, which they need installed.
 
 from typing import Any
 
-from keras_inits import initializers
+from keras_inits import calibration, initializers, probes, suitability
+from keras_inits.callbacks import DeadUnitMonitor
+from keras_inits.initialize import initialize
 from keras_inits.initializers import *  # noqa: F403
 from keras_inits.population import Population, SeedBatches
 from keras_inits.registration import available, get
@@ -21,12 +23,17 @@ from keras_inits.registration import available, get
 __version__ = "0.1.0"
 __all__ = [
     *initializers.__all__,
+    "DeadUnitMonitor",
     "InitializerHyperModel",  # noqa: F405
     "Population",
     "PopulationTuner",  # noqa: F405
     "SeedBatches",
     "available",
+    "calibration",
     "get",
+    "initialize",
+    "probes",
+    "suitability",
 ]
 
 _NEED_KERAS_TUNER = ("InitializerHyperModel", "PopulationTuner")

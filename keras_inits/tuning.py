@@ -227,20 +227,25 @@ class PopulationTuner(keras_tuner.Tuner):
 
         Returns:
             A dictionary for each trial: `trial_id`, `values` (its hyperparameters),
-            `scores` (the objective by seed), `mean` and `sd` over the seeds (0 for
-            one seed).
+            `scores` (the objective by seed), `mean` and `sd` of these (0 for one
+            seed), and `metrics` (by name, all that was logged in the last epoch, by
+            seed).
         """
         rows = []
         for trial in self.oracle.get_best_trials(len(self.oracle.trials)):
             if trial.status != "COMPLETED":
                 continue
-            history = trial.metrics.get_history(self.oracle.objective.name)
-            scores = history[-1].value
+            metrics = {}
+            for name in trial.metrics.metrics:
+                last = trial.metrics.get_history(name)[-1].value
+                metrics[name] = dict(zip(self.seeds, last, strict=False))
+            scores = [*metrics[self.oracle.objective.name].values()]
             rows.append(
                 {
                     "trial_id": trial.trial_id,
                     "values": _active_values(trial.hyperparameters),
-                    "scores": dict(zip(self.seeds, scores, strict=False)),
+                    "scores": metrics[self.oracle.objective.name],
+                    "metrics": metrics,
                     "mean": statistics.fmean(scores),
                     "sd": statistics.stdev(scores) if len(scores) > 1 else 0.0,
                 }

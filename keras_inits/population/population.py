@@ -1,9 +1,10 @@
 """Many copies of one network, trained as one Keras model."""
 
+import contextlib
 import functools
 import inspect
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -78,7 +79,7 @@ class Population(keras.Model):
         model = members_module.build_one(build, members[0])
         # Out of Keras' sight: the variables of this model hold no member.
         self._hidden = SimpleNamespace(build=build, members=members, model=model)
-        self._hidden.logs = MemberLogs(None)
+        self._hidden.logs, self._hidden.record = MemberLogs(None), None
         layers = chain(model)
         self._hidden.stack = None if layers is None else DenseStack(layers)
         states = members_module.initial_states(build, members, model)
@@ -98,6 +99,29 @@ class Population(keras.Model):
             self.compile(**keras.saving.deserialize_keras_object(config))
 
     @property
+    def network(self) -> keras.Model:
+        """The network that is evaluated for all members, with weights of its own."""
+        return self._hidden.model
+
+    @contextlib.contextmanager
+    def recorded(self, record: Callable[[Any], tuple[Any, Any]]) -> Iterator[list[Any]]:
+        """Keeps, within the block, what is seen of each member as it is evaluated.
+
+        Args:
+            record: Is called with a function that evaluates `network` for one member,
+                and returns what that returns, and a tensor to keep.
+
+        Yields:
+            A list; each evaluation of the population adds the tensors of all members,
+            stacked.
+        """
+        self._hidden.record, self._hidden.recorded = record, []
+        try:
+            yield self._hidden.recorded
+        finally:
+            self._hidden.record = None
+
+    @property
     def members(self) -> list[dict[str, Any]]:
         """What `build` is given for each member."""
         return [dict(member) for member in self._hidden.members]
@@ -112,6 +136,10 @@ class Population(keras.Model):
         """What the last `fit` logged, an array `(epochs, members)` by name."""
         logs = self._hidden.logs.member_logs
         return {name: np.stack(rows) for name, rows in logs.items()}
+
+    def log_members(self, name: str, values: np.ndarray) -> None:
+        """Adds what a callback knows of each member in an epoch to `member_logs`."""
+        self._hidden.logs.member_logs.setdefault(name, []).append(values)
 
     def member(self, index: int) -> keras.Model:
         """Returns a member as an ordinary Keras model, with its present weights."""
@@ -235,10 +263,12 @@ class Population(keras.Model):
             self._evaluate([matrix[i] for matrix in rows], chain, inputs, training)
             for i, chain in enumerate(members)
         ]
-        outputs, kept, losses = (
+        outputs, kept, losses, seen = (
             tree.map_structure(lambda *part: ops.concatenate(part), *each)
             for each in zip(*parts, strict=True)
         )
+        if self._hidden.record is not None:
+            self._hidden.recorded += seen
         if training:
             values = iter(kept)
             for matrix in self._matrices:
@@ -250,39 +280,44 @@ class Population(keras.Model):
 
     def _evaluate(
         self, rows: list[Any], members: np.ndarray, inputs: Any, training: bool | None
-    ) -> tuple[Any, list[Any], list[Any]]:
-        """Evaluates some members: outputs, variables that are not trained, losses."""
+    ) -> tuple[Any, list[Any], list[Any], list[Any]]:
+        """Evaluates some members: outputs, untrained variables, losses, what it saw."""
         model, packing = self._hidden.model, self._hidden.packing
         state = packing.unpack(rows)
         per_seed = _is_per_seed(inputs)
         seed_of: Any = self._seed_of[members] if per_seed else None
         if per_seed:
             inputs = _swap_axes(inputs[PER_SEED])
-        if self._hidden.stack is not None:
-            return self._hidden.stack(state, inputs, seed_of), [], []
+        record = self._hidden.record
+        if self._hidden.stack is not None and record is None:
+            return self._hidden.stack(state, inputs, seed_of), [], [], []
         arguments = {"training": training} if self._takes_training else {}
         trained = len(model.trainable_variables)
 
         def member(each: Any) -> Any:
             state, own = each
-            outputs, kept, losses = model.stateless_call(
+            evaluate = functools.partial(
+                model.stateless_call,
                 state[:trained],
                 state[trained:],
                 own["inputs"] if per_seed else inputs,
                 return_losses=True,
                 **arguments,
             )
-            return outputs, kept, [ops.sum(loss) for loss in losses]
+            result, seen = (evaluate(), None) if record is None else record(evaluate)
+            outputs, kept, losses = result
+            losses = [ops.sum(loss) for loss in losses]
+            return outputs, kept, losses, [] if seen is None else [seen]
 
         own = {"inputs": _take(inputs, seed_of)} if per_seed else {}
-        outputs, kept, losses = ops.vectorized_map(member, (state, own))
+        outputs, kept, losses, seen = ops.vectorized_map(member, (state, own))
         values = packing.pack([*state[:trained], *kept])
         kept = [
             value
             for value, matrix in zip(values, self._matrices, strict=True)
             if not matrix.trainable
         ]
-        return outputs, kept, losses
+        return outputs, kept, losses, seen
 
     def compute_loss(
         self,

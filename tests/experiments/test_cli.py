@@ -142,9 +142,15 @@ def test_search_writes_table_pictures_and_report(tmp_path):
     assert printed_paths(done.stdout, tmp_path) == [
         "accuracy.png",
         "epsilon.png",
+        "dead_units.png",
         "report.md",
         "report.html",
     ]
+    (file,) = tmp_path.glob("search-*/dead_units.csv")
+    with open(file) as rows:
+        dead = list(csv.DictReader(rows))
+    assert len(dead) == 3 * 2 * 2  # Points, seeds and hidden layers.
+    assert all(0 <= float(row["dead_fraction"]) <= 1 for row in dead)
     start = time.perf_counter()
     again = cli("search", *SEARCH, "--results", tmp_path)
     assert again.exit_code == 0 and "taken" not in again.stdout, again.output
@@ -153,6 +159,20 @@ def test_search_writes_table_pictures_and_report(tmp_path):
     other = cli("search", *SEARCH, "--seeds", "1", "--results", tmp_path)
     assert other.exit_code == 0, other.output
     assert len([*tmp_path.glob("search-*")]) == 2
+
+
+def test_monitor_writes_a_heat_map_and_a_table_for_each_initializer(tmp_path):
+    arguments = ("--dataset", "digits", "--depth", "3", "--epochs", "2")
+    done = cli("monitor", *arguments, "--results", tmp_path)
+    assert done.exit_code == 0, done.output
+    names = [
+        f"{name}.{end}" for name in ("he_normal", "lee_qr") for end in ("png", "csv")
+    ]
+    paths = [tmp_path / "monitor" / name for name in names]
+    assert done.stdout.split()[-4:] == [str(path) for path in paths]
+    with open(paths[3]) as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * 4 and {row["dead_fraction"] for row in rows[:3]} == {"0.0"}
 
 
 # What a user gets wrong

@@ -1,0 +1,147 @@
+"""Where units die: in the trials of a search, and in the 120-layer network on MNIST."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments import datasets, networks
+from experiments.plots import label
+from experiments.progress import FitProgress, progress_bar
+from keras_inits import DeadUnitMonitor
+
+DEPTH = 120
+INITIALIZERS = ("he_normal", "lee_qr")
+
+
+class TrialMonitor(DeadUnitMonitor):
+    """Writes which part of each layer's units is dead when a search has trained it.
+
+    KerasTuner copies callbacks, and a search goes on in another process: what it has
+    seen has to go to a file.
+
+    Args:
+        path: A CSV file; rows of further trials are added to it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Keeps the path."""
+        super().__init__(on_collapse=None)
+        self.path = path
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Adds a row for each trial, seed and layer, from the last epoch."""
+        super().on_train_end(logs)
+        new = not self.path.exists()
+        with open(self.path, "a", newline="") as file:
+            writer = csv.writer(file)
+            if new:
+                writer.writerow(["trial", "seed", "layer", "dead_fraction"])
+            hidden = [layer for layer in self.activity if layer.can_die]
+            for place, layer in enumerate(hidden):
+                fractions = layer.dead.mean(axis=-1)
+                for member, dead in zip(self.model.members, fractions, strict=True):
+                    trial = label(member["hp"].values)
+                    writer.writerow([trial, member["seed"], place + 1, f"{dead:.4g}"])
+
+
+def trials(path: Path, title: str, picture: Path) -> Path | None:
+    """Draws the part of dead units by trial and layer, a mean over seeds.
+
+    Args:
+        path: From `TrialMonitor`.
+        title: Heading of the picture.
+        picture: The PNG file to write.
+
+    Returns:
+        The picture, or `None` if there is nothing at `path`.
+    """
+    if not path.exists():
+        return None
+    with open(path) as file:
+        rows = {
+            (row["trial"], int(row["layer"]), row["seed"]): float(row["dead_fraction"])
+            for row in csv.DictReader(file)
+        }
+    names = sorted({name for name, _, _ in rows})
+    depth = max(layer for _, layer, _ in rows)
+    values = np.array(
+        [
+            [
+                np.mean([v for (n, d, _), v in rows.items() if (n, d) == (name, layer)])
+                for layer in range(1, depth + 1)
+            ]
+            for name in names
+        ]
+    )
+    figure = Figure(figsize=(8, 1.2 + 0.36 * len(names)), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(
+        values,
+        aspect="auto",
+        cmap="magma_r",
+        vmin=0,
+        vmax=1,
+        extent=(0.5, depth + 0.5, len(names) - 0.5, -0.5),
+    )
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel("layer")
+    axes.set_title(title, loc="left", fontsize=11)
+    figure.colorbar(image, label="dead units")
+    figure.savefig(picture)
+    return picture
+
+
+def monitor(
+    dataset: str = "mnist",
+    depth: int = DEPTH,
+    epochs: int = 2,
+    folder: Path = Path("results"),
+    data_dir: str | None = None,
+) -> list[Path]:
+    """Trains the deep, narrow ReLU network under He's initializer and under `lee_qr`.
+
+    Args:
+        dataset: Name for `experiments.datasets.load`.
+        depth: Number of hidden layers, of 10 and 6 units in turn.
+        epochs: Epochs to train, with Adam at 0.001 and batches of 100.
+        folder: Where results go.
+        data_dir: Folder of prepared tensorflow-datasets data.
+
+    Returns:
+        For each initializer a heat map of the units that are dead or constant, layers
+        by epochs, and the whole history of the monitor.
+    """
+    data = datasets.load(dataset, data_dir)
+    x = datasets.scale(data, "unit")
+    folder = folder / "monitor"
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name in INITIALIZERS:
+        keras.utils.set_random_seed(0)
+        hidden = networks.alternating(depth)
+        model = networks.feedforward(x.shape[1], data.num_classes, hidden, name)
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        watch = DeadUnitMonitor(on_collapse=None)
+        with progress_bar() as bar:
+            model.fit(
+                x,
+                data.y,
+                batch_size=100,
+                epochs=epochs,
+                verbose=0,
+                callbacks=[watch, FitProgress(bar, f"{dataset}, {name}")],
+            )
+        picture, table = (folder / f"{name}{ending}" for ending in (".png", ".csv"))
+        figure = watch.plot("still_fraction")
+        figure.axes[0].set_title(f"{name} on {dataset}", loc="left", fontsize=11)
+        figure.savefig(picture)
+        with open(table, "w", newline="") as file:
+            writer = csv.DictWriter(file, watch.history[0])
+            writer.writeheader()
+            writer.writerows(watch.history)
+        written += [picture, table]
+    return written

@@ -1,0 +1,297 @@
+"""DeadUnitMonitor: which units die, saturate, go constant or double in training."""
+
+import os
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_inits import suitability
+from keras_inits.callbacks.heat_map import heat_map
+from keras_inits.population import Population
+from keras_inits.probes.activity import (
+    QUANTITIES,
+    STATES,
+    LayerActivity,
+    activity,
+    check_inputs,
+    read,
+)
+from keras_inits.probes.recorder import Recorder
+
+_ON_COLLAPSE = ("warn", "stop", "raise", None)
+
+
+class DeadUnitMonitor(keras.callbacks.Callback):
+    """Watches which units die, saturate, go constant or double while a model trains.
+
+    On TensorFlow it needs no data: it adds up, within the training graph, what every
+    unit does on every sample of an epoch, so that a unit is dead if it was active for
+    none of them. `LayerActivity` defines the states. Each unit is counted in one state
+    at most.
+
+    At the end of an epoch it adds to the logs `dead_fraction` (of the units whose
+    activation can be flat), `saturated_fraction` (of logistic and tanh units),
+    `constant_fraction` and `duplicate_fraction` (of all units), so that callbacks after
+    it in the list can use them, as `EarlyStopping("dead_fraction", mode="min")` does,
+    and `History` has them. In a `Population` the logs hold means over the members, and
+    its `member_logs` each one's own.
+
+    The model is left as it was, and trains as it would without the monitor. Layers are
+    only observed while TensorFlow traces the step, so that a model that is saved in
+    between is saved as ever.
+
+    Examples:
+    >>> import keras
+    >>> import numpy as np
+    >>> from keras_inits import DeadUnitMonitor
+    >>> relu = keras.layers.Dense(4, "relu", name="relu")
+    >>> model = keras.Sequential([keras.Input((3,)), relu, keras.layers.Dense(1)])
+    >>> relu.set_weights([np.ones((3, 4)), np.array([0, 0, -9, -9])])
+    >>> model.compile("sgd", "mse")
+    >>> monitor = DeadUnitMonitor()
+    >>> x = np.random.default_rng(0).random((32, 3))
+    >>> history = model.fit(x, x[:, :1], callbacks=[monitor], verbose=0)
+    >>> history.history["dead_fraction"]
+    [0.5]
+    >>> monitor.activity[0].layer, monitor.activity[0].dead.nonzero()[0].tolist()
+    ('relu', [2, 3])
+
+    Args:
+        data: Inputs `(samples, ...)` on which to look at the network as it is at the
+            end of each epoch, as `probes.activity` does. Defaults to `None`, for what
+            it does in training, which takes the TensorFlow backend.
+        layers: Names of the layers to watch. Defaults to all with an activation.
+        on_collapse: What to do when a layer is wholly dead or constant, so that what
+            it returns does not depend on the sample: `"warn"`, once for each layer,
+            `"stop"` training after a warning, `"raise"` an error, or `None`. A layer
+            of a `Population` has collapsed when it has in every member. Defaults to
+            `"warn"`.
+        log_dir: Folder for TensorBoard: of each layer what `history` has, and
+            histograms of the mean outputs of its units.
+            Defaults to `None`, for none.
+
+    Raises:
+        ValueError: If `on_collapse` is unknown. When training starts, if a name in
+            `layers` is unknown, if no layer has an activation, if the model cannot take
+            `data`, or if there is no `data` on another backend than TensorFlow.
+
+    Reference:
+        [Lu et al., 2019](https://arxiv.org/abs/1903.06733) on units that are born dead,
+        [Glorot and Bengio, 2010](https://proceedings.mlr.press/v9/glorot10a.html) on
+        saturation.
+    """
+
+    def __init__(
+        self,
+        data: Any = None,
+        layers: Sequence[str] | None = None,
+        on_collapse: str | None = "warn",
+        log_dir: str | os.PathLike[str] | None = None,
+    ) -> None:
+        """Keeps the arguments."""
+        super().__init__()
+        if on_collapse not in _ON_COLLAPSE:
+            raise ValueError(
+                "`on_collapse` must be 'warn', 'stop', 'raise' or None. "
+                f"Received: on_collapse={on_collapse}"
+            )
+        if isinstance(layers, str):
+            raise TypeError(
+                f"`layers` must be a list of names of layers. Received: layers={layers}"
+            )
+        self.data = data
+        self.layers = layers
+        self.on_collapse = on_collapse
+        self.log_dir = log_dir
+        self.activity: list[LayerActivity] = []
+        """What each layer did in the last epoch, unit by unit."""
+        self._epochs: list[tuple[int, list[str], np.ndarray]] = []
+        self._collapsed: set[str] = set()
+        self._training: Any = None
+        self._totals: Any = None
+        self._writer: Any = None
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """What each layer did in each epoch of the last `fit`.
+
+        Returns:
+            One row for each epoch, member (in a `Population`) and layer: `epoch` (from
+            0), `member`, `layer`, the part of the units of that layer in each state
+            (`dead_fraction` and so on), the part of those that pass nothing on, dead or
+            constant (`still_fraction`), and `mean` and `sd` of its outputs. It goes as
+            it is into `pandas.DataFrame` and `csv.DictWriter`.
+        """
+        rows = []
+        for epoch, layers, values in self._epochs:
+            for member in range(values.shape[-1]) if values.ndim > 2 else [None]:
+                own = values if member is None else values[..., member]
+                which = {} if member is None else {"member": member}
+                for layer, numbers in zip(layers, own.tolist(), strict=True):
+                    named = dict(zip(QUANTITIES, numbers, strict=True))
+                    rows.append({"epoch": epoch, **which, "layer": layer, **named})
+        return rows
+
+    def plot(self, quantity: str = "dead_fraction") -> Any:
+        """Draws a quantity of each layer in each epoch as a heat map.
+
+        Needs matplotlib. In a `Population` it is the mean over the members.
+
+        Args:
+            quantity: A column of `history`. Defaults to `"dead_fraction"`.
+
+        Returns:
+            A `matplotlib.figure.Figure`, for `savefig`.
+
+        Raises:
+            ValueError: If `quantity` is unknown, or before the first epoch has ended.
+            ImportError: If matplotlib is not installed.
+        """
+        return heat_map(self.history, quantity)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Checks what it was given, and begins to observe."""
+        self._epochs, self.activity, self._collapsed = [], [], set()
+        suitability.warn_of_misfits(self.model)
+        if self.data is not None:
+            Recorder(self.model, self.layers)
+            check_inputs(self.model, self.data)
+        elif keras.backend.backend() != "tensorflow":
+            raise ValueError(
+                "Without `data` the training graph is observed, which takes the "
+                "TensorFlow backend. On others, give `data`, samples to look at after "
+                f"each epoch. Received: data=None, on {keras.backend.backend()}"
+            )
+        else:
+            self._observe()
+        if self.log_dir is not None:
+            self._writer = _summary().create_file_writer(os.fspath(self.log_dir))
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Starts an empty epoch."""
+        if self.data is None:
+            self._observe()  # Another callback may have compiled the model anew.
+            self._totals.start()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Tells the states of the units and adds their fractions to the logs."""
+        if self.data is None:
+            self.activity = read(self._totals.read())
+        else:
+            self.activity = activity(self.model, self.data, layers=self.layers)
+        if not self.activity:
+            warnings.warn(
+                f"The monitor has seen nothing in epoch {epoch + 1}: the model has "
+                "trained by another function than the one that observes it.",
+                stacklevel=2,
+            )
+            return
+        names = [layer.layer for layer in self.activity]
+        values = [list(layer.quantities().values()) for layer in self.activity]
+        self._epochs.append((epoch, names, np.asarray(values, "float32")))
+        fractions = self._fractions()
+        if isinstance(self.model, Population):
+            for name, each in fractions.items():
+                self.model.log_members(name, each)
+        if logs is not None:
+            logs.update({name: float(np.mean(v)) for name, v in fractions.items()})
+        if self._writer is not None:
+            self._write_summaries(epoch)
+        self._look_for_collapse(epoch)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Gives the model its own training function back."""
+        if self._training is not None:
+            self._training.remove()
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _observe(self) -> None:
+        """Has the model train by a function that observes it, if it does not yet."""
+        from keras_inits.callbacks.training import ObservedTraining, TrainingTotals
+
+        others = []
+        current = self.model.train_function
+        if isinstance(current, ObservedTraining):
+            if current.is_of_this_fit():
+                if self._totals in current.totals:
+                    return
+                others = current.totals
+            current.remove()
+        last = self._training
+        if last is not None and last.fits(self.model, [*others, self._totals]):
+            last.install()
+        else:
+            self._totals = TrainingTotals(
+                self.model, lambda: Recorder(self.model, self.layers)
+            )
+            self._training = ObservedTraining(self.model, [*others, self._totals])
+
+    def _fractions(self) -> dict[str, np.ndarray]:
+        """Returns the part of all units in each state, of those that it can befall."""
+        counts = {}
+        for state in STATES:
+            can = {"dead": "can_die", "saturated": "can_saturate"}.get(state)
+            units = [
+                getattr(layer, state)
+                for layer in self.activity
+                if can is None or getattr(layer, can)
+            ]
+            none = np.zeros_like(self.activity[0].mean)
+            counts[f"{state}_fraction"] = (
+                np.concatenate(units, axis=-1).mean(axis=-1) if units else none
+            )
+        return counts
+
+    def _look_for_collapse(self, epoch: int) -> None:
+        new = [
+            layer
+            for layer in self.activity
+            if layer.collapsed.all() and layer.layer not in self._collapsed
+        ]
+        self._collapsed.update(layer.layer for layer in new)
+        if not new or self.on_collapse is None:
+            return
+        first = new[0]
+        units = f"all of its {first.dead.shape[-1]} {first.activation} units"
+        what = (
+            f"{units} are dead, with slope zero on every sample"
+            if first.dead.all()
+            else f"{units} return the same for every sample"
+        )
+        more = [layer.layer for layer in new[1:]]
+        named = ", ".join(map(repr, more[:3])) + (", ..." if len(more) > 3 else "")
+        message = (
+            f"In epoch {epoch + 1} layer '{first.layer}' has collapsed: {what}. "
+            + (f"So have {len(more)} layers after it ({named}). " if more else "")
+            + suitability.advice(first.activation)
+        )
+        if self.on_collapse == "raise":
+            self.on_train_end()
+            raise RuntimeError(message)
+        # The filter lets a text through once; that of another `fit` may be the same.
+        warnings.warn_explicit(message, UserWarning, __file__, 0, registry={})
+        if self.on_collapse == "stop":
+            self.model.stop_training = True
+
+    def _write_summaries(self, epoch: int) -> None:
+        summary = _summary()
+        with self._writer.as_default(step=epoch):
+            for layer in self.activity:
+                for name, value in layer.quantities().items():
+                    summary.scalar(f"{layer.layer}/{name}", np.mean(value))
+                summary.histogram(f"{layer.layer}/unit_mean", layer.unit_mean)
+        self._writer.flush()
+
+
+def _summary() -> Any:
+    """Returns what writes for TensorBoard."""
+    import tensorflow as tf
+
+    if not hasattr(tf.summary, "histogram"):
+        raise ImportError("`log_dir` needs TensorBoard: pip install tensorboard")
+    return tf.summary

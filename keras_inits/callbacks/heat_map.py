@@ -1,0 +1,66 @@
+"""A heat map of what the layers of a network do over the epochs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_inits.naming import unknown
+from keras_inits.probes.activity import QUANTITIES
+
+
+def heat_map(rows: Sequence[Mapping[str, Any]], quantity: str) -> Any:
+    """Draws a quantity, layers downward and epochs to the right.
+
+    Args:
+        rows: As of `DeadUnitMonitor.history`; means are taken over members.
+        quantity: The column to draw.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: If the quantity is unknown or there is no row.
+        ImportError: If matplotlib is not installed.
+    """
+    if quantity not in QUANTITIES:
+        raise unknown("quantity", quantity, QUANTITIES)
+    if not rows:
+        raise ValueError(
+            "There is a plot after the first epoch. Received: an empty history"
+        )
+    try:
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
+    except ImportError as error:
+        raise ImportError("A plot needs matplotlib: pip install matplotlib") from error
+    epochs = list(dict.fromkeys(row["epoch"] for row in rows))
+    layers = list(dict.fromkeys(row["layer"] for row in rows))
+    cells: dict[tuple[str, int], list[float]] = {}
+    for row in rows:
+        cells.setdefault((row["layer"], row["epoch"]), []).append(row[quantity])
+    values = np.array(
+        [[np.mean(cells.get((layer, e), np.nan)) for e in epochs] for layer in layers]
+    )
+    height = min(1.5 + 0.25 * len(layers), 8)
+    figure = Figure(figsize=(6, height), layout="constrained")
+    axes = figure.subplots()
+    fraction = quantity.endswith("_fraction")
+    image = axes.imshow(
+        values,
+        aspect="auto",
+        interpolation="nearest",
+        cmap="magma_r" if fraction else "viridis",
+        vmin=0 if fraction else None,
+        vmax=1 if fraction else None,
+        extent=(epochs[0] + 0.5, epochs[-1] + 1.5, len(layers) - 0.5, -0.5),
+    )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("epoch")
+    if len(layers) <= 30:
+        axes.set_yticks(range(len(layers)), layers)
+    else:
+        axes.set_ylabel(f"layer, from '{layers[0]}' to '{layers[-1]}'")
+    label = "dead or constant" if quantity == "still_fraction" else quantity
+    figure.colorbar(image, label=label.replace("_", " "))
+    return figure

@@ -1,0 +1,64 @@
+"""The loss that a model is trained with, and the data that it is taken on."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops, tree
+
+
+def judge(model: keras.Model, loss: Any) -> keras.Model:
+    """Returns the model that says what the loss of outputs is.
+
+    Args:
+        model: The model that has the outputs, which says so itself if it is compiled.
+        loss: A loss in its place, or `None`.
+
+    Raises:
+        ValueError: If there is no loss.
+    """
+    if loss is not None:
+        other = keras.Sequential(name="judge")
+        other.compile(loss=loss)
+        return other
+    own = type(model).compute_loss is not keras.Model.compute_loss
+    if not model.compiled or (model.loss is None and not own):
+        raise ValueError(
+            "The model must be compiled with a loss, or `loss` given. "
+            f"Received: model={model.name}, loss=None"
+        )
+    return model
+
+
+def check_targets(y: Any, samples: int) -> None:
+    """Raises an error if there are not as many targets as samples."""
+    sizes = [np.shape(part)[0] if np.ndim(part) else None for part in tree.flatten(y)]
+    if set(sizes) != {samples}:
+        raise ValueError(
+            f"Targets must be as many as the samples, {samples}. "
+            f"Received: y of {sizes} samples"
+        )
+
+
+def check_reduction(loss: Any, samples: int, batch_size: int) -> None:
+    """Raises an error if the mean over batches is not the loss of all samples."""
+    reductions = {getattr(part, "reduction", None) for part in tree.flatten(loss)}
+    if "sum" in reductions and samples > batch_size:
+        raise ValueError(
+            "A loss must be a mean over samples, or all samples one batch. Received: "
+            f"reduction='sum', {samples} samples, batch_size={batch_size}"
+        )
+
+
+def batches(
+    x: Any, y: Any, samples: int, batch_size: int
+) -> Iterator[tuple[int, Any, Any]]:
+    """Yields the size, inputs and targets of each batch, as tensors."""
+    for start in range(0, samples, batch_size):
+        part = slice(start, start + batch_size)
+        inputs, targets = (
+            tree.map_structure(lambda a, p=part: ops.convert_to_tensor(a[p]), data)
+            for data in (x, y)
+        )
+        yield min(batch_size, samples - start), inputs, targets
