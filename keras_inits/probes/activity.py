@@ -77,7 +77,7 @@ class LayerActivity:
     @property
     def collapsed(self) -> np.ndarray:
         """Whether all units of the layer are dead or constant: it passes nothing on."""
-        return self.still.all(axis=-1)
+        return np.asarray(self.still.all(axis=-1))
 
 
 def activity(
