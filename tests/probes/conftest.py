@@ -6,9 +6,14 @@ import pytest
 @pytest.fixture(scope="module")
 def float64():
     """Networks whose derivatives are exact to more digits than are compared."""
-    keras.config.set_floatx("float64")
+    set_dtype("float64")
     yield
-    keras.config.set_floatx("float32")
+    set_dtype("float32")
+
+
+def set_dtype(dtype):
+    keras.config.set_floatx(dtype)
+    keras.config.set_dtype_policy(dtype)  # Goes before it, once any test has set one.
 
 
 @pytest.fixture(scope="module")
