@@ -70,7 +70,7 @@ def list_() -> None:
 
     experiments = [
         [name, experiment.what, experiment.source]
-        for name, experiment in catalogue.EXPERIMENTS.items()
+        for name, experiment in catalogue.ALL.items()
     ]
     sets = [
         [name, "embedded" if name in datasets.EMBEDDED else f"fetch {name}"]
@@ -110,7 +110,12 @@ def run(
     from experiments.progress import FitProgress, console, progress_bar
 
     with _plain_errors():
-        names = list(catalogue.EXPERIMENTS) if experiment == "all" else [experiment]
+        names = list(catalogue.ALL) if experiment == "all" else [experiment]
+        if experiment in catalogue.STUDIES and (method or seeds):
+            raise ValueError(
+                "A study has methods and seeds of its own; `--method` and `--seeds` "
+                f"must be left out. Received: method={method}, seeds={seeds}"
+            )
         work = [
             (name, cell)
             for name in names
@@ -126,6 +131,13 @@ def run(
         with progress_bar() as bar:
             for place, (name, cell) in enumerate(work, 1):
                 what = f"{cell.dataset}, {cell.activation}, {cell.hidden}"
+                if name in catalogue.STUDIES:
+                    task = bar.add_task(
+                        f"{place} of {len(work)}: {what}", total=1, logs=""
+                    )
+                    cell.run(ledger, data_dir)
+                    bar.advance(task)
+                    continue
                 runner.run_cell(
                     cell,
                     methods,
@@ -268,6 +280,26 @@ def fetch(name: str, data_dir: DataDir = None) -> None:
 
     with _plain_errors():
         typer.echo(f"{name} is in {datasets.fetch(name, data_dir)}")
+
+
+@app.command()
+def score(
+    what: Annotated[str, typer.Argument(help="diagnose")] = "diagnose",
+    results: Folder = Path("results"),
+) -> None:
+    """Trains a grid of networks, and counts how often `diagnose` had foretold it."""
+    from experiments import catalogue, diagnosis_score
+    from experiments.progress import console
+
+    with _plain_errors():
+        catalogue.find("score", what, {"diagnose": None})
+        tables, paths = diagnosis_score.score(
+            results / "diagnose-score", report=typer.echo
+        )
+        for table in tables:
+            console.print(table.to_rich())
+        for path in paths:
+            typer.echo(path)
 
 
 @app.command()

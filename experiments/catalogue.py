@@ -5,7 +5,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from experiments import figures, lee, matrices, tables
+from experiments import (
+    figures,
+    lee,
+    matrices,
+    relu_range,
+    relu_range_report,
+    skorski,
+    skorski_report,
+    tables,
+)
 from experiments.lee import Cell, Protocol
 from experiments.report import Table
 from keras_inits.naming import unknown
@@ -39,6 +48,26 @@ class Experiment:
     cells: Mapping[str, Sequence[Cell]] = field(default_factory=dict)
     seeds: Mapping[str, int] = field(default_factory=dict)
     others: Sequence[Protocol] = ()
+
+
+@dataclass(frozen=True)
+class Study:
+    """An experiment whose cells have methods, seeds and scores of their own.
+
+    Args:
+        what: What it shows.
+        source: Where its question is from.
+        show: Function of the rows that the ledger has of all runs, and of a folder
+            for pictures, that returns the parts of a report.
+        cells: What to run, by preset. Each has a `dataset`, an `activation` and
+            `hidden`, lists its `runs()`, and does those that a ledger lacks with
+            `run(ledger, data_dir)`.
+    """
+
+    what: str
+    source: str
+    show: Callable[[Sequence[Mapping[str, Any]], Path], list[Part]]
+    cells: Mapping[str, Sequence[Any]]
 
 
 _WIDTHS = tuple(range(2, 11))
@@ -122,6 +151,54 @@ EXPERIMENTS = {
     ),
 }
 
+STUDIES = {
+    "skorski-hessian": Study(
+        "Hessian norms of layers, and the learning rates that they allow",
+        "Skorski (2020), Theorems 1 and 2, Corollaries 1 and 2",
+        skorski_report.show,
+        {
+            "smoke": skorski.cells("digits", [3], [8], steps=(0, 20), samples=64),
+            "desk": [
+                *skorski.cells("mnist", [2, 5, 20], [16, 64]),
+                *skorski.cells("mnist", [50], [16]),
+            ],
+            "paper": skorski.cells(
+                "mnist",
+                [2, 3, 5, 10, 20, 30, 50],
+                [8, 32, 128, 512],
+                seeds=5,
+                steps=(0, 10, 50, 100, 200),
+                samples=256,
+            ),
+        },
+    ),
+    "relu-range": Study(
+        "which ranges of weights train at which rates, ReLU and sigmoid",
+        "a question on U[-1, 1], and its answer",
+        relu_range_report.show,
+        {
+            "smoke": relu_range.cells(
+                "digits", [1, 3], seeds=2, measured=2, samples=500, epochs=10
+            ),
+            "desk": [
+                *relu_range.cells(
+                    "digits", [1, 2, 3, 5, 10], seeds=5, measured=3, epochs=20
+                ),
+                *relu_range.cells(
+                    "mnist", [1, 5], seeds=5, measured=3, samples=4000, epochs=8
+                ),
+            ],
+            "paper": [
+                *relu_range.cells("digits", range(1, 11), epochs=100),
+                *relu_range.cells("mnist", range(1, 11), samples=20000),
+            ],
+        },
+    ),
+}
+"""Questions that are answered by measuring, beside the tables and figures."""
+
+ALL: Mapping[str, Experiment | Study] = {**EXPERIMENTS, **STUDIES}
+
 
 def find(kind: str, name: str, known: Mapping[str, Any]) -> Any:
     """Returns `known[name]`, or says what there is.
@@ -144,7 +221,7 @@ def cells(
     activations: Sequence[str] = (),
     hidden: Sequence[str] = (),
     epochs: int | None = None,
-) -> list[Cell]:
+) -> list[Any]:
     """Returns the cells of an experiment at a preset, narrowed as asked.
 
     Raises:
@@ -155,13 +232,18 @@ def cells(
         ['mnist', 'fashion_mnist']
     """
     find("preset", preset, PRESETS)
-    chosen = list(find("experiment", experiment, EXPERIMENTS).cells.get(preset, ()))
+    chosen = list(find("experiment", experiment, ALL).cells.get(preset, ()))
+    if epochs and experiment in STUDIES:
+        raise ValueError(
+            "The size of a study is that of its preset; `epochs` must be left out. "
+            f"Received: experiment={experiment}, epochs={epochs}"
+        )
     wanted = {"dataset": datasets, "activation": activations, "hidden": hidden}
     for name, values in wanted.items():
-        known = {getattr(cell, name) for cell in chosen}
+        there = {getattr(cell, name) for cell in chosen}
         for value in values:
-            if value not in known:
-                raise unknown(name, value, sorted(known))
+            if value not in there:
+                raise unknown(name, value, sorted(there))
         if values:
             chosen = [cell for cell in chosen if getattr(cell, name) in values]
     return [cell.at(epochs) for cell in chosen] if epochs else chosen

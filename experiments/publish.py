@@ -1,7 +1,9 @@
 """The report of an experiment, made from the ledger alone."""
 
 import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from experiments import catalogue
 from experiments.ledger import Ledger
@@ -36,6 +38,8 @@ def publish(
         FileNotFoundError: If the ledger has nothing of it.
     """
     cells = catalogue.cells(experiment, preset, epochs=epochs)
+    if experiment in catalogue.STUDIES:
+        return _publish_study(experiment, preset, cells, results)
     found = catalogue.EXPERIMENTS[experiment]
     number = seeds or catalogue.seeds(experiment, preset)
     protocol = protocol or Protocol()
@@ -69,6 +73,45 @@ def publish(
             writer.writeheader()
             writer.writerows(rows)
     return [part for part in parts if isinstance(part, Table)], written
+
+
+def _publish_study(
+    experiment: str, preset: str, cells: Sequence[Any], results: Path
+) -> tuple[list[Table], list[Path]]:
+    study = catalogue.STUDIES[experiment]
+    command = f"python -m experiments run {experiment} --preset {preset}"
+    path = results / "ledger.sqlite"
+    ledger = Ledger(path) if path.exists() else Ledger(":memory:")
+    runs = [run for cell in cells for run in cell.runs()]
+    curves = [curve for run in runs if (curve := ledger.curve(run))]
+    if not curves:
+        raise FileNotFoundError(
+            f"There are no finished runs of {experiment} at preset {preset} in "
+            f"{results}. Make some with: {command}"
+        )
+    rows = [row for curve in curves for row in curve]
+    folder = results / experiment
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = study.show(rows, folder)
+    made = {
+        ", ".join(f"{name} {v}" for name, v in row["versions"].items()): None
+        for row in rows
+    }
+    parts += [
+        f"Made by `{command}`.",
+        f"Preset {preset}; {len(curves)} of {len(runs)} runs.",
+        *(f"Made with {text}." for text in made),
+    ]
+    title = f"{experiment}: {study.what} ({study.source})"
+    written = [part for part in parts if isinstance(part, Path)]
+    written += Report(title, parts).write(folder, "report")
+    written.append(folder / f"{experiment}.csv")
+    ledger.export(written[-1], [_without_versions(row) for row in rows])
+    return [part for part in parts if isinstance(part, Table)], written
+
+
+def _without_versions(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in row.items() if k not in ("versions", "recorded_at")}
 
 
 def _provenance(evidence: Evidence, rows: int) -> list[str]:

@@ -15,21 +15,29 @@ from typing import Any
 
 from keras_inits import calibration, initializers, probes, suitability
 from keras_inits.callbacks import DeadUnitMonitor
+from keras_inits.comparison import compare
+from keras_inits.diagnosis import diagnose
+from keras_inits.findings import Diagnosis
 from keras_inits.initialize import initialize
 from keras_inits.initializers import *  # noqa: F403
 from keras_inits.population import Population, SeedBatches
+from keras_inits.ranking import Comparison
 from keras_inits.registration import available, get
 
 __version__ = "0.1.0"
 __all__ = [
     *initializers.__all__,
+    "Comparison",
     "DeadUnitMonitor",
+    "Diagnosis",
     "InitializerHyperModel",  # noqa: F405
     "Population",
     "PopulationTuner",  # noqa: F405
     "SeedBatches",
     "available",
     "calibration",
+    "compare",
+    "diagnose",
     "get",
     "initialize",
     "probes",

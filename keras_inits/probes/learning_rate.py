@@ -88,8 +88,10 @@ def stable_learning_rate(
         raise ValueError(f"`margin` must be between 0 and 1. Received: margin={margin}")
     objective = as_objective(model, x, y, loss, batch_size)
     block = Block(objective.hessian_product, objective.places(None), objective.weights)
-    ends = leading(block, min(2, objective.size), "BE")
-    largest = float(ends.eigenvalues.max())
+    # Not both ends of the spectrum at once: the lower one is mostly a crowd near 0, of
+    # which Lanczos may find none in thousands of products.
+    norm = leading(block, 1, "LM").norm
+    largest = float(leading(block, 1, "LA").eigenvalues[0])
     limit = 2 / largest if largest > 0 else np.inf
     runs = {}
     if steps and np.isinf(limit):
@@ -101,7 +103,6 @@ def stable_learning_rate(
     elif steps:
         rates = ((1 - margin) * limit, (1 + margin) * limit)
         runs = {rate: _descend(objective, rate, steps) for rate in rates}
-    norm = ends.norm
     inverse = 1 / norm if norm > 0 else np.inf
     return StableLearningRate(inverse, limit, norm, largest, block.products, runs)
 
