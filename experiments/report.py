@@ -71,7 +71,10 @@ class Table:
             | he | 11.3 |
         """
         lines = [self.columns, ["---", *["---:"] * (len(self.columns) - 1)], *self.rows]
-        texts = (" | ".join(line).replace("\n", "<br>") for line in lines)
+        texts = (
+            " | ".join(cell.replace("|", r"\|") for cell in line).replace("\n", "<br>")
+            for line in lines
+        )
         return "\n".join(f"| {text} |" for text in texts)
 
     def to_html(self) -> str:

@@ -29,6 +29,15 @@ def test_a_table_as_markdown():
     ]
 
 
+def test_a_cell_in_markdown_has_no_other_cells():
+    table = Table("", ["|x|", "a"], [["1\n2", "b"]])
+    assert table.to_markdown().splitlines() == [
+        r"| \|x\| | a |",
+        "| --- | ---: |",
+        "| 1<br>2 | b |",
+    ]
+
+
 def test_a_table_as_html_escapes_its_text():
     page = TABLE.to_html()
     assert "<td>he &amp; co</td><td>11.3</td>" in page
