@@ -199,6 +199,9 @@ def search(
     name: Annotated[str, typer.Argument(help="deep-narrow or lee-protocol")],
     dataset: str = "digits",
     depth: Annotated[int, typer.Option(min=0)] = 60,
+    width: Annotated[
+        list[int], typer.Option("--width", help="Repeat for widths in turn: 10, 6.")
+    ] = [],  # noqa: B006
     activation: str = "relu",
     initializer: Annotated[list[str], typer.Option("--initializer")] = [],  # noqa: B006
     epsilon: Annotated[
@@ -207,6 +210,9 @@ def search(
     epsilon_range: Annotated[
         tuple[float, float], typer.Option(help="Lowest and highest.")
     ] = (1e-4, 10.0),
+    signs: Annotated[
+        list[str], typer.Option("--signs", help="householder, gram_schmidt or both.")
+    ] = [],  # noqa: B006
     seeds: Annotated[int, typer.Option(min=1)] = 5,
     epochs: Annotated[int, typer.Option(min=1)] = 40,
     batch_size: Annotated[int, typer.Option(min=1)] = 32,
@@ -231,9 +237,11 @@ def search(
         paths = searches.deep_narrow(
             dataset,
             depth,
+            tuple(width) or (10, 6),
             activation,
             tuple(initializer) or searches.INITIALIZERS,
             list(epsilon) or epsilon_range,
+            tuple(signs),
             seeds,
             epochs,
             batch_size,

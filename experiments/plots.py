@@ -67,15 +67,15 @@ def epsilon(
         return None
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
-    kinds = dict.fromkeys(_kind(r["values"]) for r in tried)
-    for kind in sorted(kinds):
+    kinds = dict.fromkeys(kind(r["values"]) for r in tried)
+    for name in sorted(kinds):
         points = sorted(
             (r["values"]["epsilon"], 100 * r["mean"], 100 * r["sd"])
             for r in tried
-            if _kind(r["values"]) == kind
+            if kind(r["values"]) == name
         )
         at, mean, sd = np.array(points).T
-        axes.errorbar(at, mean, sd, marker="o", capsize=3, label=kind)
+        axes.errorbar(at, mean, sd, marker="o", capsize=3, label=name)
     axes.set_xscale("log")
     axes.set_xlabel("ε")
     axes.set_ylabel("validation accuracy (%)\nmean ± sd over seeds")
@@ -185,10 +185,16 @@ def label(values: Mapping[str, Any]) -> str:
         >>> label({"initializer": "lee_qr", "epsilon": 0.1})
         'lee_qr, ε = 0.1'
     """
-    text = _kind(values)
+    text = kind(values)
     return f"{text}, ε = {values['epsilon']:.4g}" if "epsilon" in values else text
 
 
-def _kind(values: Mapping[str, Any]) -> str:
+def kind(values: Mapping[str, Any]) -> str:
+    """Names a point of a search without its epsilon.
+
+    Examples:
+        >>> kind({"initializer": "lee_qr", "epsilon": 0.1, "signs": "gram_schmidt"})
+        'lee_qr, gram_schmidt'
+    """
     others = [f"{v}" for k, v in values.items() if k not in ("initializer", "epsilon")]
     return ", ".join([str(values["initializer"]), *others])

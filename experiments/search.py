@@ -33,9 +33,11 @@ ORACLES = {
 def deep_narrow(
     dataset: str = "digits",
     depth: int = 60,
+    widths: Sequence[int] = (10, 6),
     activation: str = "relu",
     initializers: Sequence[str] = INITIALIZERS,
     epsilon: tuple[float, float] | list[float] = (1e-4, 10.0),
+    signs: Sequence[str] = (),
     seeds: int = 5,
     epochs: int = 40,
     batch_size: int = 32,
@@ -45,7 +47,7 @@ def deep_narrow(
     folder: Path = Path("results"),
     data_dir: str | None = None,
 ) -> list[Path]:
-    """Searches for the initializer that trains hidden layers of 10 and 6 units in turn.
+    """Searches for the initializer that trains hidden layers of a few units in turn.
 
     Prints a table and writes pictures and a report. Started again with the same
     arguments, it goes on where it stopped.
@@ -53,9 +55,11 @@ def deep_narrow(
     Args:
         dataset: Name for `experiments.datasets.load`.
         depth: Number of hidden layers.
+        widths: Widths that they take in turn.
         activation: Of the hidden layers.
         initializers: Names to choose among.
         epsilon: Range (a tuple) or list of values of epsilon.
+        signs: Sign conventions to try; none for the default of the initializer.
         seeds: Number of seeds; each has a hold-out of 15 % and an order of its own.
         epochs: Epochs to train, with Adam at 0.001.
         batch_size: Samples in a batch.
@@ -80,7 +84,7 @@ def deep_narrow(
         model = networks.feedforward(
             x.shape[1],
             data.num_classes,
-            networks.alternating(depth),
+            networks.alternating(depth, widths),
             initializer,
             activation,
         )
@@ -91,11 +95,11 @@ def deep_narrow(
         )
         return model
 
-    hypermodel = InitializerHyperModel(build, initializers, epsilon)
+    hypermodel = InitializerHyperModel(build, initializers, epsilon, signs)
     limit = trials if oracle == "grid" else trials or 20
     # Whatever makes it another search goes into its name, which is what is resumed.
-    what = (initializers, epsilon, seeds, epochs, batch_size, scaling, oracle, limit)
-    digest = hashlib.sha256(repr(what).encode()).hexdigest()[:8]
+    what = (widths, initializers, epsilon, signs, seeds, epochs, batch_size, scaling)
+    digest = hashlib.sha256(repr((*what, oracle, limit)).encode()).hexdigest()[:8]
     name = f"search-{dataset.replace('/', '-')}-{activation}-{depth}-{digest}"
     tuner = PopulationTuner(
         ORACLES[oracle]("val_accuracy", max_trials=limit, seed=1),
@@ -117,7 +121,8 @@ def deep_narrow(
             verbose=0,
             callbacks=[monitor, FitProgress(bar, f"{dataset}, {depth} layers")],
         )
-    return _report(tuner, data, folder / name, seeds, epochs, depth, activation)
+    layers = f"{depth} hidden layers of {' and '.join(map(str, widths))} units"
+    return _report(tuner, data, folder / name, seeds, epochs, layers, activation)
 
 
 def _report(
@@ -126,21 +131,18 @@ def _report(
     folder: Path,
     seeds: int,
     epochs: int,
-    depth: int,
+    layers: str,
     activation: str,
 ) -> list[Path]:
     results = tuner.results()
     chance = np.bincount(data.y).max() / len(data.y)
-    title = (
-        f"{data.name}: {depth} hidden layers of 10 and 6 units, {activation}, "
-        f"{epochs} epochs, {seeds} seeds"
-    )
+    title = f"{data.name}: {layers}, {activation}, {epochs} epochs, {seeds} seeds"
     rows = []
     for result in results:
         values = result["values"]
         rows.append(
             [
-                values["initializer"],
+                plots.kind(values),
                 f"{values['epsilon']:.4g}" if "epsilon" in values else "",
                 mean_sd([100 * score for score in result["scores"].values()]),
                 str(sum(score > 1.5 * chance for score in result["scores"].values())),
