@@ -21,10 +21,12 @@ from keras_inits.calibration.layers import (
 )
 from keras_inits.calibration.report import CalibrationReport
 from keras_inits.initializers.kernel import check_real
+from keras_inits.probes.lanczos import lanczos
 
 # How far a norm may be from 1, and the logarithms to base 2 of the scales tried.
 TOLERANCE = 0.02
 _LEAST, _MOST = -30, 30
+_STEPS = 40  # Of Lanczos at most: the norm is then right to some 1e-4.
 
 
 def jacobian_norm(
@@ -172,29 +174,15 @@ def _unit_scale(norm: Callable[[float], float]) -> float:
 
 
 def _norms(slopes: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Returns the spectral norm of `J = diag(slopes) W^T` for each row of slopes.
+    """Returns the spectral norm of `J = diag(slopes) W^T` for each row of slopes."""
 
-    It is found by the Lanczos method on all `J J^T` at once: in so many steps, the
-    largest eigenvalue is right to some 1e-4.
-    """
-    steps = min(40, kernel.shape[1])
-    rows = np.arange(len(slopes))
-    vector = np.random.default_rng(0).standard_normal(slopes.shape)
-    vector /= np.linalg.norm(vector, axis=1, keepdims=True)
-    before, beta = np.zeros_like(vector), np.zeros((len(slopes), 1))
-    tridiagonal = np.zeros((len(slopes), steps, steps))
-    for step in range(steps):
-        product = (vector * slopes @ kernel.T @ kernel) * slopes
-        alpha = np.sum(product * vector, axis=1, keepdims=True)
-        tridiagonal[rows, step, step] = alpha[:, 0]
-        if step:
-            tridiagonal[rows, step, step - 1] = beta[:, 0]
-        product -= alpha * vector + beta * before
-        beta = np.linalg.norm(product, axis=1, keepdims=True)
-        # Where nothing is left, the largest eigenvalue has been found.
-        before, vector = vector, product / np.where(beta > 0, beta, 1)
-    squares = np.linalg.eigvalsh(tridiagonal)[:, -1]
-    return np.sqrt(np.maximum(squares, 0))
+    def product(vectors: np.ndarray) -> np.ndarray:
+        """Multiplies each `J J^T` with its vector."""
+        return np.asarray((vectors * slopes @ kernel.T @ kernel) * slopes)
+
+    start = np.random.default_rng(0).standard_normal(slopes.shape)
+    squares, _, _ = lanczos(product, start, _STEPS, TOLERANCE**2)
+    return np.sqrt(np.maximum(squares[:, -1], 0))
 
 
 def _derivative(activation: Activation, logits: np.ndarray) -> np.ndarray:
