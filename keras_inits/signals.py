@@ -1,6 +1,7 @@
 """The layers of a network, and what passes through them when it is evaluated."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -68,6 +69,27 @@ def innermost(model: keras.Layer) -> list[keras.Layer]:
     return [
         layer for layer in found.values() if not isinstance(layer, layers.InputLayer)
     ]
+
+
+def distinct_names(network: Sequence[keras.Layer]) -> list[str]:
+    """Names layers, where several may have one name: the second `name` is `name (2)`.
+
+    Examples:
+    >>> import keras
+    >>> from keras_inits.signals import distinct_names
+    >>> distinct_names([keras.layers.Dense(2, name="same") for _ in range(2)])
+    ['same', 'same (2)']
+
+    Args:
+        network: Layers, as from `innermost`.
+    """
+    counts: Counter[str] = Counter()
+    found = []
+    for layer in network:
+        counts[layer.name] += 1
+        count = counts[layer.name]
+        found.append(layer.name if count == 1 else f"{layer.name} ({count})")
+    return found
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_inits.activations import activation_of, kind_of
 from keras_inits.calibration.data import Data, Moments, kernel_layers
-from keras_inits.signals import Signal, innermost, observed
+from keras_inits.signals import Signal, distinct_names, innermost, observed
 
 Activation = Callable[[Any], Any]
 # Why a layer cannot be treated, or None if it can.
@@ -31,12 +31,8 @@ def check_model(model: keras.Layer) -> None:
 
 def names(model: keras.Layer) -> dict[keras.Layer, str]:
     """Names the layers, so that no two of one model have the same name."""
-    found: dict[keras.Layer, str] = {}
-    counts: dict[str, int] = {}
-    for layer in innermost(model):
-        count = counts[layer.name] = counts.get(layer.name, 0) + 1
-        found[layer] = layer.name if count == 1 else f"{layer.name} ({count})"
-    return found
+    layers = innermost(model)
+    return dict(zip(layers, distinct_names(layers), strict=True))
 
 
 def treatable(

@@ -13,7 +13,7 @@ from keras_inits.activations import activation_of, kind_of, name_of
 from keras_inits.naming import unknown
 from keras_inits.population import Population
 from keras_inits.probes.totals import UNSEEN, Columns, Watched, totals
-from keras_inits.signals import Signal, innermost, observed
+from keras_inits.signals import Signal, distinct_names, innermost, observed
 
 
 class Recorder:
@@ -51,7 +51,7 @@ class Recorder:
             id(layer): Watched(
                 name, activation, name_of(activation), kind_of(activation)
             )
-            for layer, name in zip(layers, _distinct(layers), strict=True)
+            for layer, name in zip(layers, distinct_names(layers), strict=True)
             if (activation := activation_of(layer)) is not None
         }
         self._same_samples = _keeps_samples(network)
@@ -122,19 +122,6 @@ class Recorder:
                 f"saturated: those of {named}.",
                 stacklevel=3,
             )
-
-
-def _distinct(layers: Sequence[keras.Layer]) -> list[str]:
-    """Returns a name for each layer: its own, its path, or that with a number."""
-    names = [layer.name for layer in layers]
-    names = [
-        layer.path or name if names.count(name) > 1 else name
-        for layer, name in zip(layers, names, strict=True)
-    ]
-    return [
-        f"{name}@{names[:place].count(name) + 1}" if names.count(name) > 1 else name
-        for place, name in enumerate(names)
-    ]
 
 
 def _keeps_samples(model: keras.Model) -> bool:
