@@ -57,11 +57,15 @@ def run_cell(
                 "Protocols that train together may differ in initial weights alone. "
                 f"Received: {name}={values}"
             )
+    # Members of one seed side by side share the product with its inputs.
     wanted = {
-        json.dumps(run, sort_keys=True): (run, {"method": method, "protocol": each})
+        json.dumps(run, sort_keys=True): (
+            run,
+            {"method": method, "protocol": each, "seed": seed},
+        )
+        for seed in seeds
         for each in protocols
         for method in methods
-        for seed in seeds
         for run in [cell.run(method, seed, each)]
     }
     missing = [
@@ -72,7 +76,7 @@ def run_cell(
     if not missing:
         return 0
     runs = [run for run, _ in missing]
-    members = [member | {"seed": run["seed"]} for run, member in missing]
+    members = [member for _, member in missing]
     dataset = datasets.load(cell.dataset, data_dir)
     hidden = networks.alternating(cell.depth, cell.widths)
 

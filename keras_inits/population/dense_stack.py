@@ -16,6 +16,7 @@ _ELEMENTWISE = [
         "sparse_plus squareplus tanh tanh_shrink threshold hard_shrink"
     ).split()
 ]
+_MANY_UNITS = 64
 # Those that look along the units. What a user's own function looks at is not known.
 _ALONG_UNITS = [keras.activations.softmax, keras.activations.log_softmax]
 
@@ -100,23 +101,38 @@ def _is_plain(layer: keras.Layer) -> bool:
 
 
 def _first_product(kernel: Any, x: Any, seed_of: np.ndarray | None) -> Any:
-    """Multiplies the inputs, the one signal that members have in common."""
+    """Multiplies the inputs, the one signal that members have in common.
+
+    Where units are few, the kernels of all members of a seed make one matrix, whose
+    product reads the inputs once for all of them. Kernels of many units are products
+    of a good size each, and too large to be laid out anew.
+    """
     members, features, units = kernel.shape
     x = ops.cast(x, kernel.dtype)
+    if units >= _MANY_UNITS:
+        x = x if seed_of is None else ops.take(x, seed_of, axis=0)
+        x = ops.reshape(x, (*([] if seed_of is None else [members]), -1, features))
+        return _units_last(ops.matmul(x, kernel))
     kernel = ops.transpose(kernel, (0, 2, 1))
     if seed_of is None:
-        x = ops.reshape(x, (-1, features))
-        signal = ops.matmul(ops.reshape(kernel, (-1, features)), ops.transpose(x))
-        return ops.reshape(signal, (members, units, -1))
-    seeds = x.shape[0]
-    x = ops.transpose(ops.reshape(x, (seeds, -1, features)), (0, 2, 1))
-    by_seed = np.argsort(seed_of, kind="stable")
-    if members % seeds or np.ptp(np.bincount(seed_of, minlength=seeds)):
-        return ops.matmul(kernel, ops.take(x, seed_of, axis=0))
-    # As many members for every seed: one product a seed reads its inputs once.
-    kernel = ops.reshape(ops.take(kernel, by_seed, axis=0), (seeds, -1, features))
-    signal = ops.reshape(ops.matmul(kernel, x), (members, units, -1))
-    return ops.take(signal, np.argsort(by_seed), axis=0)
+        return _shared_product(kernel, ops.reshape(x, (-1, features)))
+    x = ops.reshape(x, (x.shape[0], -1, features))
+    order = np.argsort(seed_of, kind="stable")
+    in_order = np.array_equal(order, np.arange(members))
+    seeds, starts = np.unique(seed_of[order], return_index=True)
+    if not in_order:
+        kernel = ops.take(kernel, order, axis=0)
+    kernels = ops.split(kernel, starts[1:].tolist()) if len(seeds) > 1 else [kernel]
+    products = [_shared_product(k, x[s]) for k, s in zip(kernels, seeds, strict=True)]
+    signal = ops.concatenate(products)
+    return signal if in_order else ops.take(signal, np.argsort(order), axis=0)
+
+
+def _shared_product(kernel: Any, x: Any) -> Any:
+    """Multiplies kernels `(members, units, features)` and inputs of all of them."""
+    members, units, features = kernel.shape
+    signal = ops.matmul(ops.reshape(kernel, (-1, features)), ops.transpose(x))
+    return ops.reshape(signal, (members, units, -1))
 
 
 def _units_last(signal: Any) -> Any:

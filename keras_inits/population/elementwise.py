@@ -1,8 +1,10 @@
 """What a population asks of an optimizer: to treat entries one by one."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
+import keras
 from keras import ops
 
 from keras_inits.population.packing import Packing
@@ -31,6 +33,32 @@ def check(optimizer: Any) -> None:
             "the members of the population influence each other.",
             stacklevel=3,
         )
+
+
+def fused(step: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiles the step of an optimizer, so that it passes once over its variables.
+
+    Operation by operation, Adam reads and writes the weights of all members some
+    twenty times. Other backends compile the whole of a training step anyway.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return step
+    import tensorflow as tf
+
+    compiled: dict[Any, Callable[..., Any]] = {}
+
+    def compiled_step(gradient: Any, variable: Any, learning_rate: Any) -> None:
+        # Not one for all: what it keeps of a variable is found while it is traced,
+        # and a trace would serve every variable of the same shape.
+        key = variable.ref()
+        if key not in compiled:
+            compiled[key] = tf.function(
+                lambda gradient, rate: step(gradient, variable, rate), jit_compile=True
+            )
+        # A rate that Keras keeps in a variable of its own is no argument for it.
+        compiled[key](gradient, ops.cast(learning_rate, variable.dtype))
+
+    return compiled_step
 
 
 def clip_each_member(

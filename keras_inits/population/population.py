@@ -166,6 +166,7 @@ class Population(keras.Model):
         optimizer = keras.optimizers.get(optimizer)
         elementwise.check(optimizer)
         trained = Packing(self._hidden.model.trainable_variables)
+        optimizer.update_step = elementwise.fused(optimizer.update_step)
         optimizer._clip_gradients = functools.partial(
             elementwise.clip_each_member, trained, optimizer
         )
@@ -457,11 +458,12 @@ def _chains() -> int:
 
     Its operations on small arrays lose more than they gain from two threads each, so
     that whoever trains small networks is best served by one thread an operation and
-    as many operations at once as there are cores.
+    as many operations at once as there are cores, or as TensorFlow is told to run.
     """
     one_thread = os.environ.get("TF_NUM_INTRAOP_THREADS") == "1"
     if keras.backend.backend() == "tensorflow" and one_thread:
-        return min(os.cpu_count() or 1, 4)
+        at_once = int(os.environ.get("TF_NUM_INTEROP_THREADS", "0"))
+        return min(at_once or os.cpu_count() or 1, 4)
     return 1
 
 

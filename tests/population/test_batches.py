@@ -1,7 +1,5 @@
 """Every seed has an order of its own, which its members share."""
 
-import os
-
 import keras
 import numpy as np
 import pytest
@@ -91,7 +89,7 @@ def test_the_last_smaller_batch_may_be_dropped(batch_size, sizes):
 def test_own_order(monkeypatch, apart, assert_trained_as):
     # In two parts, of which the second begins with another seed than the first.
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setenv("TF_NUM_INTEROP_THREADS", "2")
 
     def in_order(seed, epochs=3):
         samples = np.concatenate([order(seed, epoch) for epoch in range(epochs)])

@@ -163,7 +163,7 @@ def test_weights_after_20_steps(
 
     # With one thread an operation, a population is evaluated in parts side by side.
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", threads)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setenv("TF_NUM_INTEROP_THREADS", "2")
     population = Population(build, MEMBERS)
     if keras.backend.backend() == "tensorflow":
         assert population._chains == (2 if threads == "1" else 1)
