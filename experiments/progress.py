@@ -40,6 +40,7 @@ class FitProgress(keras.callbacks.Callback):
         super().__init__()
         self.bar = bar
         self.description = description
+        self._before = 0
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "FitProgress":
         """Copies all but the bar, which has locks: KerasTuner copies callbacks."""
@@ -52,13 +53,13 @@ class FitProgress(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Moves to the epoch, which is not the first if the run was resumed."""
         if steps := self.params["steps"]:
-            self.bar.update(
-                self._task, total=steps * self.params["epochs"], completed=steps * epoch
-            )
+            self._before = steps * epoch
+            total = steps * self.params["epochs"]
+            self.bar.update(self._task, total=total, completed=self._before)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Moves on."""
-        self.bar.advance(self._task)
+        """Moves on, by several batches if the model trains on several at a time."""
+        self.bar.update(self._task, completed=self._before + batch + 1)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Shows the mean accuracy of the members."""

@@ -106,9 +106,32 @@ class SeedBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Returns one batch of inputs and targets."""
-        start = index * self.batch_size
-        chosen = self._order[:, start : start + self.batch_size].T
+        chosen = self._chosen(index)
         return {PER_SEED: self.x[chosen]}, self.y[chosen]
+
+    def to_tensorflow(self) -> Any:
+        """Returns a `tf.data.Dataset` of the same batches, which `Population.fit` uses.
+
+        It gathers the samples by itself: what passes from Python to TensorFlow, a
+        batch at a time, is indices. Each time that it is iterated it has the order of
+        the epoch that was started last.
+        """
+        import tensorflow as tf
+
+        x, y = tf.convert_to_tensor(self.x), tf.convert_to_tensor(self.y)
+        indices = tf.data.Dataset.from_generator(
+            lambda: map(self._chosen, range(len(self))),
+            output_signature=tf.TensorSpec((None, len(self.seeds)), tf.int64),
+        )
+        batches = indices.apply(tf.data.experimental.assert_cardinality(len(self)))
+        return batches.map(
+            lambda chosen: ({PER_SEED: tf.gather(x, chosen)}, tf.gather(y, chosen))
+        ).prefetch(2)
+
+    def _chosen(self, index: int) -> np.ndarray:
+        """Returns the samples of a batch, `(batch, seeds)`."""
+        start = index * self.batch_size
+        return self._order[:, start : start + self.batch_size].T
 
 
 def split_per_seed(

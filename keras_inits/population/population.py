@@ -235,6 +235,11 @@ class Population(keras.Model):
                     "`SeedBatches` make whole epochs: `steps_per_epoch` must be left "
                     f"out. Received: steps_per_epoch={kwargs['steps_per_epoch']}"
                 )
+        if keras.backend.backend() == "tensorflow":
+            x, kwargs["validation_data"] = (
+                data.to_tensorflow() if isinstance(data, SeedBatches) else data
+                for data in (x, kwargs.get("validation_data"))
+            )
         self._hidden.logs = logs
         if isinstance(callbacks, keras.callbacks.CallbackList):
             logs.set_model(self)
