@@ -33,7 +33,9 @@ Activations = Annotated[
     list[str], typer.Option("--activation", help="May be repeated.")
 ]
 PresetName = Annotated[str, typer.Option("--preset", help="smoke, desk or paper.")]
-Epochs = Annotated[int, typer.Option("--epochs", min=0, help="0 for the preset's.")]
+Epochs = Annotated[
+    int, typer.Option("--epochs", min=0, help="0 for those of the preset or data set.")
+]
 
 
 @app.callback()
@@ -198,9 +200,11 @@ def _print_report(experiment: str, preset: str, epochs: int, results: Path) -> N
 def search(
     name: Annotated[str, typer.Argument(help="deep-narrow or lee-protocol")],
     dataset: str = "digits",
-    depth: Annotated[int, typer.Option(min=0)] = 60,
+    depth: Annotated[
+        list[int], typer.Option(min=0, help="Hidden layers; repeat to try several.")
+    ] = [],  # noqa: B006
     width: Annotated[
-        list[int], typer.Option("--width", help="Repeat for widths in turn: 10, 6.")
+        list[str], typer.Option(help="Widths in turn: 10-6; repeat to try several.")
     ] = [],  # noqa: B006
     activation: str = "relu",
     initializer: Annotated[list[str], typer.Option("--initializer")] = [],  # noqa: B006
@@ -212,10 +216,12 @@ def search(
     ] = (1e-4, 10.0),
     signs: Annotated[
         list[str], typer.Option("--signs", help="householder, gram_schmidt or both.")
-    ] = [],  # noqa: B006
+    ] = ["householder", "gram_schmidt"],  # noqa: B006
     seeds: Annotated[int, typer.Option(min=1)] = 5,
-    epochs: Annotated[int, typer.Option(min=1)] = 40,
-    batch_size: Annotated[int, typer.Option(min=1)] = 32,
+    epochs: Epochs = 0,
+    batch_size: Annotated[
+        int, typer.Option(min=0, help="0 for that of the data set.")
+    ] = 0,
     scaling: str = "unit",
     oracle: Annotated[str, typer.Option(help="grid, random or bayesian.")] = "grid",
     trials: Annotated[
@@ -224,8 +230,13 @@ def search(
     results: Folder = Path("results"),
     data_dir: DataDir = None,
 ) -> None:
-    """Searches over initializer and epsilon with KerasTuner."""
-    from experiments import catalogue, protocol_search
+    """Searches over initializer, epsilon, depth and width with KerasTuner.
+
+    What is left out is that of the data set: 60 layers of 10 and 6 units, batches of 32
+    and 40 epochs on those that are embedded; on others 20 and 120 layers of 10 and 6
+    units and of 4, batches of 100 and 10 epochs, as Lee et al. (2024) have them.
+    """
+    from experiments import catalogue, datasets, protocol_search
     from experiments import search as searches
 
     with _plain_errors():
@@ -234,17 +245,20 @@ def search(
             for path in protocol_search.search(seeds, results, data_dir):
                 typer.echo(path)
             return
+        small = dataset in datasets.EMBEDDED
         paths = searches.deep_narrow(
             dataset,
-            depth,
-            tuple(width) or (10, 6),
-            activation,
-            tuple(initializer) or searches.INITIALIZERS,
-            list(epsilon) or epsilon_range,
-            tuple(signs),
+            searches.Space(
+                tuple(depth) or ((60,) if small else (20, 120)),
+                tuple(width) or (("10-6",) if small else ("10-6", "4")),
+                tuple(initializer) or searches.INITIALIZERS,
+                list(epsilon) or epsilon_range,
+                tuple(signs),
+                activation,
+            ),
             seeds,
-            epochs,
-            batch_size,
+            epochs or (40 if small else 10),
+            batch_size or (32 if small else 100),
             scaling,  # type: ignore[arg-type]  # `scale` checks it
             oracle,
             trials or None,
@@ -261,6 +275,7 @@ def demo(results: Folder = Path("results")) -> None:
     search(
         "deep-narrow",
         epsilon=[1e-4, 1e-2, 0.1, 1.0, 10.0],
+        signs=[],
         results=results,
     )
 

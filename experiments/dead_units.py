@@ -7,14 +7,17 @@ from typing import Any
 import keras
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from experiments import datasets, networks
-from experiments.plots import label
+from experiments.plots import label, network
 from experiments.progress import FitProgress, progress_bar
 from keras_inits import DeadUnitMonitor
+from keras_inits.tuning import active_values
 
 DEPTH = 120
 INITIALIZERS = ("he_normal", "lee_qr")
+_COLUMNS = ("trial", "seed", "layer", "dead_fraction")
 
 
 class TrialMonitor(DeadUnitMonitor):
@@ -39,13 +42,14 @@ class TrialMonitor(DeadUnitMonitor):
         with open(self.path, "a", newline="") as file:
             writer = csv.writer(file)
             if new:
-                writer.writerow(["trial", "seed", "layer", "dead_fraction"])
+                writer.writerow(["network", *_COLUMNS])
             hidden = [layer for layer in self.activity if layer.can_die]
             for place, layer in enumerate(hidden):
                 fractions = layer.dead.mean(axis=-1)
                 for member, dead in zip(self.model.members, fractions, strict=True):
-                    trial = label(member["hp"].values)
-                    writer.writerow([trial, member["seed"], place + 1, f"{dead:.4g}"])
+                    values = active_values(member["hp"])
+                    about = network(values), label(values), member["seed"]
+                    writer.writerow([*about, place + 1, f"{dead:.4g}"])
 
 
 def trials(path: Path, title: str, picture: Path) -> Path | None:
@@ -61,36 +65,36 @@ def trials(path: Path, title: str, picture: Path) -> Path | None:
     """
     if not path.exists():
         return None
+    parts: dict[str, dict[tuple[str, int], list[float]]] = {}
     with open(path) as file:
-        rows = {
-            (row["trial"], int(row["layer"]), row["seed"]): float(row["dead_fraction"])
-            for row in csv.DictReader(file)
-        }
-    names = sorted({name for name, _, _ in rows})
-    depth = max(layer for _, layer, _ in rows)
-    values = np.array(
-        [
+        for row in csv.DictReader(file):
+            place = row["trial"], int(row["layer"])
+            panel = parts.setdefault(row["network"], {})
+            panel.setdefault(place, []).append(float(row["dead_fraction"]))
+    names = sorted({name for panel in parts.values() for name, _ in panel})
+    figure = Figure(
+        figsize=(8, (0.9 + 0.24 * len(names)) * len(parts) + 0.5), layout="constrained"
+    )
+    grid = figure.subplots(len(parts), squeeze=False).ravel()
+    for axes, (heading, panel) in zip(grid, parts.items(), strict=True):
+        depth = max(layer for _, layer in panel)
+        image = axes.imshow(
             [
-                np.mean([v for (n, d, _), v in rows.items() if (n, d) == (name, layer)])
-                for layer in range(1, depth + 1)
-            ]
-            for name in names
-        ]
-    )
-    figure = Figure(figsize=(8, 1.2 + 0.36 * len(names)), layout="constrained")
-    axes = figure.subplots()
-    image = axes.imshow(
-        values,
-        aspect="auto",
-        cmap="magma_r",
-        vmin=0,
-        vmax=1,
-        extent=(0.5, depth + 0.5, len(names) - 0.5, -0.5),
-    )
-    axes.set_yticks(range(len(names)), names)
-    axes.set_xlabel("layer")
-    axes.set_title(title, loc="left", fontsize=11)
-    figure.colorbar(image, label="dead units")
+                [np.mean(panel.get((name, n), np.nan)) for n in range(1, depth + 1)]
+                for name in names
+            ],
+            aspect="auto",
+            cmap="magma_r",
+            vmin=0,
+            vmax=1,
+            extent=(0.5, depth + 0.5, len(names) - 0.5, -0.5),
+        )
+        axes.set_yticks(range(len(names)), names, fontsize=9)
+        axes.set_xlabel("layer")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_title(heading, loc="left", fontsize=10)
+    figure.suptitle(title, fontsize=11)
+    figure.colorbar(image, ax=list(grid), label="dead units", shrink=0.8)
     figure.savefig(picture)
     return picture
 

@@ -27,6 +27,25 @@ def alternating(depth: int, widths: Sequence[int] = (10, 6)) -> tuple[int, ...]:
     return tuple(widths[layer % len(widths)] for layer in range(depth))
 
 
+def parse_widths(text: str) -> tuple[int, ...]:
+    """Reads widths that layers take in turn.
+
+    Raises:
+        ValueError: If they are not positive integers with dashes between them.
+
+    Examples:
+        >>> parse_widths("10-6")
+        (10, 6)
+    """
+    parts = text.split("-")
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise ValueError(
+            "Widths must be positive integers with dashes between them, such as 10-6. "
+            f"Received: width={text}"
+        )
+    return tuple(map(int, parts))
+
+
 def feedforward(
     features: int,
     classes: int,

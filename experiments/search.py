@@ -1,13 +1,16 @@
-"""The main job: KerasTuner over initializer and epsilon on a deep, narrow network."""
+"""The main job: KerasTuner over initializer and epsilon on deep, narrow networks."""
 
 import hashlib
-from collections.abc import Sequence
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import keras_tuner
 import numpy as np
+import scipy.stats
 
 from experiments import catalogue, datasets, dead_units, networks, plots
 from experiments.progress import FitProgress, console, progress_bar
@@ -29,15 +32,67 @@ ORACLES = {
     "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
 }
 
+_TRIALS_TOGETHER = 32  # of one network
+_STEPS_TOGETHER = 5
+_COLUMNS = ("initializer", "ε", "mean ± sd", "dead (%)")
+
+
+@dataclass(frozen=True)
+class Space:
+    """What a search chooses among.
+
+    Args:
+        depths: Numbers of hidden layers.
+        widths: Widths that hidden layers take in turn, such as `"10-6"`.
+        initializers: Names.
+        epsilon: Range (a tuple) or list of values, for those initializers that take it.
+        signs: Sign conventions, for those that take them; none for their default.
+        activation: Of the hidden layers.
+    """
+
+    depths: tuple[int, ...] = (60,)
+    widths: tuple[str, ...] = ("10-6",)
+    initializers: tuple[str, ...] = INITIALIZERS
+    epsilon: tuple[float, float] | list[float] = (1e-4, 10.0)
+    signs: tuple[str, ...] = ("householder", "gram_schmidt")
+    activation: str = "relu"
+
+    def hypermodel(self, features: int, classes: int) -> InitializerHyperModel:
+        """Returns KerasTuner's form of it, for some numbers of inputs and classes.
+
+        Raises:
+            ValueError: If something in it is unknown.
+        """
+        networks.check_activation(self.activation)
+        layers = {text: networks.parse_widths(text) for text in self.widths}
+
+        def build(initializer: Any, hp: keras_tuner.HyperParameters) -> keras.Model:
+            depth = self._choose(hp, "depth", self.depths)
+            widths = layers[self._choose(hp, "widths", self.widths)]
+            hidden = networks.alternating(depth, widths)
+            model = networks.feedforward(
+                features, classes, hidden, initializer, self.activation
+            )
+            model.compile(
+                keras.optimizers.Adam(0.001),
+                "sparse_categorical_crossentropy",
+                metrics=["accuracy"],
+                steps_per_execution=_STEPS_TOGETHER,
+            )
+            return model
+
+        return InitializerHyperModel(build, self.initializers, self.epsilon, self.signs)
+
+    def _choose(
+        self, hp: keras_tuner.HyperParameters, name: str, values: Sequence[Any]
+    ) -> Any:
+        # What has one value is not searched, and not named in tables.
+        return hp.Choice(name, list(values)) if len(values) > 1 else values[0]
+
 
 def deep_narrow(
     dataset: str = "digits",
-    depth: int = 60,
-    widths: Sequence[int] = (10, 6),
-    activation: str = "relu",
-    initializers: Sequence[str] = INITIALIZERS,
-    epsilon: tuple[float, float] | list[float] = (1e-4, 10.0),
-    signs: Sequence[str] = (),
+    space: Space = Space(),  # noqa: B008  (it is frozen)
     seeds: int = 5,
     epochs: int = 40,
     batch_size: int = 32,
@@ -49,17 +104,12 @@ def deep_narrow(
 ) -> list[Path]:
     """Searches for the initializer that trains hidden layers of a few units in turn.
 
-    Prints a table and writes pictures and a report. Started again with the same
-    arguments, it goes on where it stopped.
+    Prints a table, says whether epsilon matters, and writes pictures and a report.
+    Started again with the same arguments, it goes on where it stopped.
 
     Args:
         dataset: Name for `experiments.datasets.load`.
-        depth: Number of hidden layers.
-        widths: Widths that they take in turn.
-        activation: Of the hidden layers.
-        initializers: Names to choose among.
-        epsilon: Range (a tuple) or list of values of epsilon.
-        signs: Sign conventions to try; none for the default of the initializer.
+        space: What to choose among.
         seeds: Number of seeds; each has a hold-out of 15 % and an order of its own.
         epochs: Epochs to train, with Adam at 0.001.
         batch_size: Samples in a batch.
@@ -76,35 +126,20 @@ def deep_narrow(
         ValueError: If an argument is unknown.
     """
     catalogue.find("oracle", oracle, ORACLES)
-    networks.check_activation(activation)
     data = datasets.load(dataset, data_dir)
     x = datasets.scale(data, scaling)
-
-    def build(initializer: Any) -> keras.Model:
-        model = networks.feedforward(
-            x.shape[1],
-            data.num_classes,
-            networks.alternating(depth, widths),
-            initializer,
-            activation,
-        )
-        model.compile(
-            keras.optimizers.Adam(0.001),
-            "sparse_categorical_crossentropy",
-            metrics=["accuracy"],
-        )
-        return model
-
-    hypermodel = InitializerHyperModel(build, initializers, epsilon, signs)
+    hypermodel = space.hypermodel(x.shape[1], data.num_classes)
     limit = trials if oracle == "grid" else trials or 20
     # Whatever makes it another search goes into its name, which is what is resumed.
-    what = (widths, initializers, epsilon, signs, seeds, epochs, batch_size, scaling)
-    digest = hashlib.sha256(repr((*what, oracle, limit)).encode()).hexdigest()[:8]
-    name = f"search-{dataset.replace('/', '-')}-{activation}-{depth}-{digest}"
+    what = (space, seeds, epochs, batch_size, scaling, oracle, limit)
+    digest = hashlib.sha256(repr(what).encode()).hexdigest()[:8]
+    name = f"search-{dataset.replace('/', '-')}-{space.activation}-{digest}"
     tuner = PopulationTuner(
         ORACLES[oracle]("val_accuracy", max_trials=limit, seed=1),
         hypermodel,
         seeds=seeds,
+        # The oracle turns to the next network before the next initializer.
+        trials_together=_TRIALS_TOGETHER * len(space.depths) * len(space.widths),
         directory=str(folder / "keras_tuner"),
         project_name=name,
     )
@@ -119,42 +154,85 @@ def deep_narrow(
             validation_split=0.15,
             validation_batch_size=512,
             verbose=0,
-            callbacks=[monitor, FitProgress(bar, f"{dataset}, {depth} layers")],
+            callbacks=[monitor, FitProgress(bar, f"{dataset}, {space.activation}")],
         )
-    layers = f"{depth} hidden layers of {' and '.join(map(str, widths))} units"
-    return _report(tuner, data, folder / name, seeds, epochs, layers, activation)
+    networks_tried = " and ".join(map(str, space.depths)) + " hidden layers"
+    if len(space.widths) == 1:
+        networks_tried += f" of {' and '.join(space.widths[0].split('-'))} units"
+    title = (
+        f"{data.name}: {networks_tried}, {space.activation}, {epochs} epochs, "
+        f"{seeds} seeds"
+    )
+    chance = np.bincount(data.y).max() / len(data.y)
+    return _report(tuner.results(), chance, title, folder / name)
+
+
+def epsilon_matters(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Says of each method that takes epsilon whether it matters, and which is best.
+
+    The test is Friedman's, of the ranks of the values of epsilon within each seed,
+    with which they share hold-out and order of samples.
+
+    Args:
+        results: From `PopulationTuner.results`, of one network.
+
+    Returns:
+        A sentence for each method that was tried with three values or more; Friedman's
+        test has no meaning for fewer.
+    """
+    sentences = []
+    tried = [result for result in results if "epsilon" in result["values"]]
+    for method in sorted({plots.kind(result["values"]) for result in tried}):
+        own = [result for result in tried if plots.kind(result["values"]) == method]
+        if len(own) < 3:
+            continue
+        scores = [[100 * score for score in r["scores"].values()] for r in own]
+        best = max(own, key=lambda result: result["mean"])
+        low, high = min(r["mean"] for r in own), best["mean"]
+        spread = 100 * statistics.median(result["sd"] for result in own)
+        p = 1.0  # of ranks that are all tied
+        if np.ptp(scores, axis=0).any():
+            p = float(scipy.stats.friedmanchisquare(*scores).pvalue)
+        verdict = "matters" if p < 0.05 else "makes no difference that these seeds show"
+        values = [result["values"]["epsilon"] for result in own]
+        sentences.append(
+            f"{method}: ε between {min(values):.4g} and {max(values):.4g} {verdict} "
+            f"(Friedman's test over seeds, p = {p:.2g}): mean accuracy "
+            f"{100 * low:.1f} to {100 * high:.1f} %, where seeds of one ε differ by "
+            f"{spread:.1f} (sd). Best is ε = {best['values']['epsilon']:.4g}."
+        )
+    return sentences
 
 
 def _report(
-    tuner: PopulationTuner,
-    data: datasets.Dataset,
-    folder: Path,
-    seeds: int,
-    epochs: int,
-    layers: str,
-    activation: str,
+    results: Sequence[Mapping[str, Any]], chance: float, title: str, folder: Path
 ) -> list[Path]:
-    results = tuner.results()
-    chance = np.bincount(data.y).max() / len(data.y)
-    title = f"{data.name}: {layers}, {activation}, {epochs} epochs, {seeds} seeds"
-    rows = []
-    for result in results:
-        values = result["values"]
-        rows.append(
+    parts: list[str | Table | Path] = []
+    for network, own in plots.by_network(results).items():
+        rows = [
             [
-                plots.kind(values),
-                f"{values['epsilon']:.4g}" if "epsilon" in values else "",
+                plots.kind(result["values"]),
+                f"{result['values']['epsilon']:.4g}"
+                if "epsilon" in result["values"]
+                else "",
                 mean_sd([100 * score for score in result["scores"].values()]),
                 str(sum(score > 1.5 * chance for score in result["scores"].values())),
                 f"{100 * np.mean([*result['metrics']['dead_fraction'].values()]):.0f}",
             ]
+            for result in own
+        ]
+        seeds = len(own[0]["scores"])
+        heading = ", ".join(text for text in (title, network) if text)
+        table = Table(
+            f"Validation accuracy (%) on {heading}",
+            [*_COLUMNS[:3], f"seeds of {seeds} that train", _COLUMNS[3]],
+            rows,
         )
-    table = Table(
-        f"Validation accuracy (%) on {title}",
-        ["initializer", "ε", "mean ± sd", f"seeds of {seeds} that train", "dead (%)"],
-        rows,
-    )
-    console.print(table.to_rich())
+        console.print(table.to_rich())
+        answers = epsilon_matters(own)
+        for answer in answers:
+            console.print(answer)
+        parts += [table, *answers]
     pictures = [plots.scores(results, chance, title, folder / "accuracy.png")]
     if over_epsilon := plots.epsilon(results, title, folder / "epsilon.png"):
         pictures.append(over_epsilon)
@@ -168,5 +246,5 @@ def _report(
         "samples, drawn anew for each seed and shared by all initializers. Dead units "
         "were active for no sample of the last epoch; their part is a mean over seeds."
     )
-    report = Report(f"Deep, narrow search on {data.name}", [table, note, *pictures])
+    report = Report(f"Deep, narrow search on {title}", [*parts, note, *pictures])
     return [*pictures, *report.write(folder, "report")]

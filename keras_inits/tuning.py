@@ -243,7 +243,7 @@ class PopulationTuner(keras_tuner.Tuner):
             rows.append(
                 {
                     "trial_id": trial.trial_id,
-                    "values": _active_values(trial.hyperparameters),
+                    "values": active_values(trial.hyperparameters),
                     "scores": metrics[self.oracle.objective.name],
                     "metrics": metrics,
                     "mean": statistics.fmean(scores),
@@ -280,7 +280,7 @@ class PopulationTuner(keras_tuner.Tuner):
             return [[trial] for trial in trials]
         groups: dict[str, list[Any]] = {}
         for trial in trials:
-            values = _active_values(trial.hyperparameters)
+            values = active_values(trial.hyperparameters)
             network = {k: v for k, v in values.items() if k not in weights_only}
             groups.setdefault(repr(sorted(network.items())), []).append(trial)
         return list(groups.values())
@@ -305,7 +305,7 @@ class PopulationTuner(keras_tuner.Tuner):
             if message:
                 warnings.warn(
                     f"Trial {trial.trial_id} failed, with "
-                    f"{_active_values(trial.hyperparameters)}: "
+                    f"{active_values(trial.hyperparameters)}: "
                     f"{message.splitlines()[-1]}",
                     stacklevel=2,
                 )
@@ -377,8 +377,12 @@ def _restore_grid(oracle: GridSearchOracle) -> None:
         oracle._populate_next.append(name)
 
 
-def _active_values(hp: keras_tuner.HyperParameters) -> dict[str, Any]:
-    """Returns the hyperparameters that count in a trial, Hyperband's epochs too."""
+def active_values(hp: keras_tuner.HyperParameters) -> dict[str, Any]:
+    """Returns the hyperparameters that count in a trial, Hyperband's epochs too.
+
+    KerasTuner keeps values of those too that the others leave without a meaning, such
+    as an epsilon for an initializer that has none.
+    """
     names = [part.name for part in hp.space if hp.is_active(part)]
     return {
         name: hp.values[name] for name in (*names, "tuner/epochs") if name in hp.values

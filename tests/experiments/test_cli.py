@@ -27,6 +27,7 @@ SEARCH = [
     *("deep-narrow", "--depth", "2", "--epochs", "2", "--seeds", "2"),
     *("--initializer", "lee_qr", "--initializer", "he_normal"),
     *("--epsilon", "0.1", "--epsilon", "1", "--batch-size", "256"),
+    *("--signs", "householder"),
 ]
 
 
@@ -138,7 +139,8 @@ def test_search_writes_table_pictures_and_report(tmp_path):
     assert done.exit_code == 0, done.output
     table = [line.split("│")[1:3] for line in done.stdout.splitlines() if "±" in line]
     points = {tuple(cell.strip() for cell in cells) for cells in table}
-    assert points >= {("lee_qr", "0.1"), ("lee_qr", "1"), ("he_normal", "")}
+    ours = "lee_qr, householder"
+    assert points >= {(ours, "0.1"), (ours, "1"), ("he_normal", "")}
     assert printed_paths(done.stdout, tmp_path) == [
         "accuracy.png",
         "epsilon.png",
@@ -159,6 +161,24 @@ def test_search_writes_table_pictures_and_report(tmp_path):
     other = cli("search", *SEARCH, "--seeds", "1", "--results", tmp_path)
     assert other.exit_code == 0, other.output
     assert len([*tmp_path.glob("search-*")]) == 2
+
+
+def test_search_over_networks_answers_for_each_of_them(tmp_path):
+    depths = ("--depth", "1", "--depth", "3", "--width", "4", "--width", "6-4")
+    initializers = ("--initializer", "lee_qr", "--initializer", "he_normal")
+    values = ("--epsilon", "0.01", "--epsilon", "1", "--epsilon", "10")
+    size = ("--epochs", "1", "--seeds", "2", "--batch-size", "256")
+    search = ("deep-narrow", *depths, *initializers, *values, *size)
+    done = cli("search", *search, "--results", tmp_path)
+    assert done.exit_code == 0, done.output
+    (report,) = tmp_path.glob("search-*/report.md")
+    text = report.read_text("utf-8")
+    for network in ("1 layers of 4", "1 layers of 6-4", "3 layers of 4"):
+        assert f", {network}**" in text
+    # Both sign conventions, in each of four networks.
+    assert len(re.findall(r"ε between 0.01 and 10 (matters|makes no)", text)) == 8
+    assert len(re.findall(r"^\| lee_qr, ", text, re.MULTILINE)) == 4 * 2 * 3
+    assert text.count("| he_normal |") == 4
 
 
 def test_monitor_writes_a_heat_map_and_a_table_for_each_initializer(tmp_path):
@@ -201,6 +221,7 @@ def test_monitor_writes_a_heat_map_and_a_table_for_each_initializer(tmp_path):
         ("search deep-narrow --oracle gird", "grid"),
         ("search deep-narrow --scaling unti", "unit"),
         ("search deep-narrow --epsilon -1", "epsilon"),
+        ("search deep-narrow --width 10,6", "10-6"),
         ("fetch minst", "mnist"),
         ("bench populaton", "population"),
     ],
@@ -224,8 +245,8 @@ def test_a_mistake_is_one_sentence_with_the_near_names(arguments, parts, tmp_pat
         "run lee-table2 --epochs -1",
         "report lee-table2 --epochs -1",
         "search deep-narrow --seeds 0",
-        "search deep-narrow --epochs 0",
-        "search deep-narrow --batch-size 0",
+        "search deep-narrow --epochs -1",
+        "search deep-narrow --batch-size -1",
         "search deep-narrow --depth -1",
         "search deep-narrow --trials -1",
     ],
