@@ -33,6 +33,7 @@ Activations = Annotated[
     list[str], typer.Option("--activation", help="May be repeated.")
 ]
 PresetName = Annotated[str, typer.Option("--preset", help="smoke, desk or paper.")]
+Seeds = Annotated[int, typer.Option("--seeds", min=0, help="0 for the preset's.")]
 Epochs = Annotated[
     int, typer.Option("--epochs", min=0, help="0 for those of the preset or data set.")
 ]
@@ -96,7 +97,7 @@ def run(
         list[str], typer.Option("--hidden", help="As in the CSV, such as 10-6x120.")
     ] = [],  # noqa: B006
     method: Annotated[list[str], typer.Option("--method")] = [],  # noqa: B006
-    seeds: Annotated[int, typer.Option(min=0, help="0 for the preset's.")] = 0,
+    seeds: Seeds = 0,
     epochs: Epochs = 0,
     results: Folder = Path("results"),
     data_dir: DataDir = None,
@@ -151,7 +152,7 @@ def run(
                 )
         for name in names:
             console.rule(name)
-            _print_report(name, preset, epochs, results)
+            _print_report(name, preset, seeds, epochs, results)
 
 
 @app.command()
@@ -177,19 +178,22 @@ def merge(path: Path, results: Folder = Path("results")) -> None:
 def report(
     experiment: str,
     preset: PresetName = "desk",
+    seeds: Seeds = 0,
     epochs: Epochs = 0,
     results: Folder = Path("results"),
 ) -> None:
     """Makes the report of an experiment from the ledger alone."""
     with _plain_errors():
-        _print_report(experiment, preset, epochs, results)
+        _print_report(experiment, preset, seeds, epochs, results)
 
 
-def _print_report(experiment: str, preset: str, epochs: int, results: Path) -> None:
+def _print_report(
+    experiment: str, preset: str, seeds: int, epochs: int, results: Path
+) -> None:
     from experiments.progress import console
     from experiments.publish import publish
 
-    tables, written = publish(experiment, preset, results, epochs=epochs)
+    tables, written = publish(experiment, preset, results, seeds, epochs)
     for table in tables:
         console.print(table.to_rich())
     for path in written:

@@ -16,9 +16,9 @@ def publish(
     experiment: str,
     preset: str,
     results: Path,
+    seeds: int = 0,
+    epochs: int = 0,
     protocol: Protocol | None = None,
-    seeds: int | None = None,
-    epochs: int | None = None,
 ) -> tuple[list[Table], list[Path]]:
     """Writes what the ledger has of an experiment: report, pictures and tidy CSV.
 
@@ -26,9 +26,9 @@ def publish(
         experiment: Name in the catalogue.
         preset: Of the catalogue.
         results: Folder with `ledger.sqlite`; the report goes into a folder beside it.
+        seeds: Number of seeds, if that is more than the preset has.
+        epochs: Epochs that were trained; `0` for those of the preset.
         protocol: How the networks were trained. Defaults to `Protocol()`.
-        seeds: Number of seeds. Defaults to that of the preset.
-        epochs: Epochs that were trained. Defaults to those of the preset.
 
     Returns:
         The tables, and the files written.
@@ -41,7 +41,13 @@ def publish(
     if experiment in catalogue.STUDIES:
         return _publish_study(experiment, preset, cells, results)
     found = catalogue.EXPERIMENTS[experiment]
-    number = seeds or catalogue.seeds(experiment, preset)
+    number = catalogue.seeds(experiment, preset)
+    command = f"python -m experiments run {experiment} --preset {preset}"
+    if seeds > number:
+        number = seeds
+        command += f" --seeds {seeds}"
+    if epochs:
+        command += f" --epochs {epochs}"
     protocol = protocol or Protocol()
     path = results / "ledger.sqlite"
     ledger = Ledger(path) if path.exists() else Ledger(":memory:")
@@ -49,9 +55,6 @@ def publish(
         experiment, preset, cells, number, protocol, ledger, found.others
     )
     rows = evidence.tidy()
-    command = f"python -m experiments run {experiment} --preset {preset}"
-    if epochs:
-        command += f" --epochs {epochs}"
     if cells and not rows:
         raise FileNotFoundError(
             f"There are no finished runs of {experiment} at preset {preset} in "

@@ -65,7 +65,7 @@ def test_epochs_seeds_and_protocol_are_those_asked_for(tmp_path, record):
     (cell,) = catalogue.cells("lee-table2", "smoke", activations=["relu"], epochs=1)
     protocol = Protocol(scaling="raw")
     record(ledger, cell, "he", [20.0, 30.0, 40.0], protocol)
-    _, written = publish("lee-table2", "smoke", tmp_path, protocol, seeds=3, epochs=1)
+    _, written = publish("lee-table2", "smoke", tmp_path, 3, 1, protocol)
     with open(written[-1], encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(r["epochs"], r["val_accuracy"]) for r in rows] == [
@@ -74,7 +74,10 @@ def test_epochs_seeds_and_protocol_are_those_asked_for(tmp_path, record):
         ("1", "40.00"),
     ]
     text = written[1].read_text("utf-8")
-    assert "--preset smoke --epochs 1`" in text and "scaling = raw" in text
+    assert "--preset smoke --seeds 3 --epochs 1`" in text and "scaling = raw" in text
+    # Fewer than the preset's narrow what is trained, not what is shown.
+    _, written = publish("lee-table2", "smoke", tmp_path, 1, 1, protocol)
+    assert len(written[-1].read_text("utf-8").splitlines()) == 1 + 2
 
 
 def test_figure_3_of_runs_that_were_recorded_by_hand(tmp_path, record):
