@@ -26,17 +26,26 @@ class TrialMonitor(DeadUnitMonitor):
     KerasTuner copies callbacks, and a search goes on in another process: what it has
     seen has to go to a file.
 
+    It looks at some samples after the last epoch, and not at all that pass in training,
+    so that a population keeps to its fast path.
+
     Args:
+        data: The samples to look at.
         path: A CSV file; rows of further trials are added to it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, data: np.ndarray, path: Path) -> None:
         """Keeps the path."""
-        super().__init__(on_collapse=None)
+        super().__init__(data, on_collapse=None)
         self.path = path
 
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Looks once, when all is done: it takes a trace of the whole network."""
+        if epoch + 1 == self.params["epochs"]:
+            super().on_epoch_end(epoch, logs)
+
     def on_train_end(self, logs: Any = None) -> None:
-        """Adds a row for each trial, seed and layer, from the last epoch."""
+        """Adds a row for each trial, seed and layer."""
         super().on_train_end(logs)
         new = not self.path.exists()
         with open(self.path, "a", newline="") as file:

@@ -34,6 +34,7 @@ ORACLES = {
 
 _TRIALS_TOGETHER = 32  # of one network
 _STEPS_TOGETHER = 5
+_LOOKED_AT = 2000  # samples, for dead units
 _COLUMNS = ("initializer", "ε", "mean ± sd", "dead (%)")
 
 
@@ -144,7 +145,7 @@ def deep_narrow(
         project_name=name,
     )
     (folder / name).mkdir(parents=True, exist_ok=True)
-    monitor = dead_units.TrialMonitor(folder / name / "dead_units.csv")
+    monitor = dead_units.TrialMonitor(x[:_LOOKED_AT], folder / name / "dead_units.csv")
     with progress_bar() as bar:
         tuner.search(
             x,
@@ -244,7 +245,8 @@ def _report(
         "A seed counts as trained above one and a half times chance "
         f"({100 * chance:.1f} %). Accuracy is that after the last epoch on 15 % of the "
         "samples, drawn anew for each seed and shared by all initializers. Dead units "
-        "were active for no sample of the last epoch; their part is a mean over seeds."
+        f"are active for none of the first {_LOOKED_AT} samples after the last epoch; "
+        "their part is a mean over seeds."
     )
     report = Report(f"Deep, narrow search on {title}", [*parts, note, *pictures])
     return [*pictures, *report.write(folder, "report")]
