@@ -1,5 +1,6 @@
 """What a population asks of an optimizer: to treat entries one by one."""
 
+import functools
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -35,12 +36,14 @@ def check(optimizer: Any) -> None:
         )
 
 
-def fused(step: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiles the step of an optimizer, so that it passes once over its variables.
+def fused(optimizer: Any) -> Callable[..., Any]:
+    """Returns the step of an optimizer, compiled: it passes once over its variables.
 
     Operation by operation, Adam reads and writes the weights of all members some
     twenty times. Other backends compile the whole of a training step anyway.
     """
+    # That of its class: a population may have compiled it before.
+    step = functools.partial(type(optimizer).update_step, optimizer)
     if keras.backend.backend() != "tensorflow":
         return step
     import tensorflow as tf

@@ -166,7 +166,7 @@ class Population(keras.Model):
         optimizer = keras.optimizers.get(optimizer)
         elementwise.check(optimizer)
         trained = Packing(self._hidden.model.trainable_variables)
-        optimizer.update_step = elementwise.fused(optimizer.update_step)
+        optimizer.update_step = elementwise.fused(optimizer)
         optimizer._clip_gradients = functools.partial(
             elementwise.clip_each_member, trained, optimizer
         )

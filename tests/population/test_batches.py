@@ -58,6 +58,24 @@ def test_order_depends_on_seed_and_epoch_alone():
         assert np.array_equal(inputs["per_seed"], X[targets])
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="It is for TensorFlow."
+)
+@pytest.mark.parametrize("drop_remainder", [False, True])
+def test_tensorflow_gathers_the_same_batches(drop_remainder):
+    batches = SeedBatches(
+        X, Y, [8, 1], np.arange(26).reshape(2, 13), 5, drop_remainder=drop_remainder
+    )
+    dataset = batches.to_tensorflow()
+    for epoch in (0, 3):
+        batches.start_epoch(epoch)
+        made = list(dataset.as_numpy_iterator())
+        assert len(made) == len(batches) == int(dataset.cardinality())
+        for step, (inputs, targets) in enumerate(made):
+            assert np.array_equal(inputs["per_seed"], batches[step][0]["per_seed"])
+            assert np.array_equal(targets, batches[step][1])
+
+
 def test_no_shuffling():
     batches = SeedBatches(X, Y, [1, 8], batch_size=16, shuffle=False)
     batches.start_epoch(1)

@@ -33,6 +33,10 @@ def stack(activation="relu", shape=(6,), **arguments):
     )
 
 
+def wide():
+    return sequential(layers.Flatten(), layers.Dense(70, "relu"), layers.Dense(3))
+
+
 def assert_paths_agree(population, inputs):
     assert population._hidden.stack is not None
     fast = population(inputs)
@@ -75,6 +79,16 @@ def test_shapes(arguments):
 def test_inputs_per_seed(seeds, dtype):
     population = Population(dense, [{"seed": seed} for seed in seeds])
     x = np.abs(10 * FLAT).astype(dtype) if dtype == "uint8" else FLAT.astype(dtype)
+    batches = SeedBatches(x, np.zeros(8), population.seeds, batch_size=4)
+    assert_paths_agree(population, batches[0][0])
+
+
+@pytest.mark.parametrize("seeds", [SEEDS, [0, 1, 1, 2]])
+def test_many_units(seeds):
+    population = Population(wide, [{"seed": seed} for seed in seeds])
+    x = FLAT.astype("float32")
+    assert_paths_agree(population, x)
+    population = Population(wide, [{"seed": seed} for seed in seeds])
     batches = SeedBatches(x, np.zeros(8), population.seeds, batch_size=4)
     assert_paths_agree(population, batches[0][0])
 
