@@ -1,11 +1,12 @@
 """Batches in which every seed has samples and an order of its own."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
+from keras import ops, tree
 
 PER_SEED = "per_seed"
 """Key of a batch's inputs that have an axis of seeds after that of samples."""
@@ -161,3 +162,18 @@ def split_per_seed(
         [np.random.default_rng((seed, 0, 1)).permutation(samples) for seed in seeds]
     )
     return orders[:, held_out:], orders[:, :held_out]
+
+
+def is_per_seed(inputs: Any) -> bool:
+    """Tells whether inputs have an axis of seeds."""
+    return isinstance(inputs, Mapping) and set(inputs) == {PER_SEED}
+
+
+def take(data: Any, seed_of: np.ndarray) -> Any:
+    """Repeats data `(seeds, ...)` for the members of each seed."""
+    return tree.map_structure(lambda array: ops.take(array, seed_of, axis=0), data)
+
+
+def swap_axes(data: Any) -> Any:
+    """Swaps the batch, first outside, with the members or seeds, first inside."""
+    return tree.map_structure(lambda array: ops.swapaxes(array, 0, 1), data)

@@ -2,9 +2,7 @@
 
 import contextlib
 import functools
-import inspect
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,8 +12,15 @@ from keras import ops, tree
 
 from keras_inits.population import elementwise
 from keras_inits.population import members as members_module
-from keras_inits.population.batches import PER_SEED, SeedBatches, split_per_seed
-from keras_inits.population.dense_stack import DenseStack, chain
+from keras_inits.population.batches import (
+    PER_SEED,
+    SeedBatches,
+    is_per_seed,
+    split_per_seed,
+    swap_axes,
+    take,
+)
+from keras_inits.population.evaluation import Evaluation
 from keras_inits.population.metrics import MemberLogs, MemberMetrics
 from keras_inits.population.packing import Packing
 
@@ -79,9 +84,7 @@ class Population(keras.Model):
         model = members_module.build_one(build, members[0])
         # Out of Keras' sight: the variables of this model hold no member.
         self._hidden = SimpleNamespace(build=build, members=members, model=model)
-        self._hidden.logs, self._hidden.record = MemberLogs(None), None
-        layers = chain(model)
-        self._hidden.stack = None if layers is None else DenseStack(layers)
+        self._hidden.logs = MemberLogs(None)
         states = members_module.initial_states(build, members, model)
         # Not a mere attribute: Keras would take its variables for those of this model.
         self._hidden.packing = packing = Packing(members_module.variables(model))
@@ -89,9 +92,8 @@ class Population(keras.Model):
             self._add_matrix(*group[0], group[1])
             for group in zip(packing.groups.items(), packing.pack(states), strict=True)
         ]
-        self._chains = min(_chains(), len(members))
+        self._hidden.evaluation = Evaluation(model, packing, len(members))
         self._member_seeds = [member.get("seed") for member in members]
-        self._takes_training = "training" in inspect.signature(model.call).parameters
         self.output_names = getattr(model, "output_names", None)
         self.built = True
         if model.compiled:
@@ -103,23 +105,20 @@ class Population(keras.Model):
         """The network that is evaluated for all members, with weights of its own."""
         return self._hidden.model
 
-    @contextlib.contextmanager
-    def recorded(self, record: Callable[[Any], tuple[Any, Any]]) -> Iterator[list[Any]]:
-        """Keeps, within the block, what is seen of each member as it is evaluated.
+    def recorded(
+        self, record: Callable[[Any], tuple[Any, Any]]
+    ) -> contextlib.AbstractContextManager[list[Any]]:
+        """Keeps, within a block, what is seen of each member as it is evaluated.
 
         Args:
             record: Is called with a function that evaluates `network` for one member,
                 and returns what that returns, and a tensor to keep.
 
-        Yields:
-            A list; each evaluation of the population adds the tensors of all members,
-            stacked.
+        Returns:
+            A context manager that yields a list; each evaluation of the population
+            adds the tensors of all members, stacked.
         """
-        self._hidden.record, self._hidden.recorded = record, []
-        try:
-            yield self._hidden.recorded
-        finally:
-            self._hidden.record = None
+        return self._hidden.evaluation.recorded(record)
 
     @property
     def members(self) -> list[dict[str, Any]]:
@@ -259,71 +258,20 @@ class Population(keras.Model):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Returns the outputs of all members, `(batch, members, ...)`."""
-        members = np.array_split(np.arange(len(self.members)), self._chains)
-        ends = [int(chain[0]) for chain in members[1:]]
-        rows = [
-            ops.split(matrix, ends, axis=0) if ends else [matrix]
-            for matrix in self._matrices
-        ]
-        parts = [
-            self._evaluate([matrix[i] for matrix in rows], chain, inputs, training)
-            for i, chain in enumerate(members)
-        ]
-        outputs, kept, losses, seen = (
-            tree.map_structure(lambda *part: ops.concatenate(part), *each)
-            for each in zip(*parts, strict=True)
+        per_seed = is_per_seed(inputs)
+        outputs, kept, losses = self._hidden.evaluation(
+            self._matrices,
+            swap_axes(inputs[PER_SEED]) if per_seed else inputs,
+            self._seed_of if per_seed else None,
+            training,
         )
-        if self._hidden.record is not None:
-            self._hidden.recorded += seen
         if training:
-            values = iter(kept)
-            for matrix in self._matrices:
-                if not matrix.trainable:
-                    matrix.assign(next(values))
+            untrained = [each for each in self._matrices if not each.trainable]
+            for matrix, value in zip(untrained, kept, strict=True):
+                matrix.assign(value)
         for loss in losses:
             self.add_loss(loss)
-        return _swap_axes(outputs)
-
-    def _evaluate(
-        self, rows: list[Any], members: np.ndarray, inputs: Any, training: bool | None
-    ) -> tuple[Any, list[Any], list[Any], list[Any]]:
-        """Evaluates some members: outputs, untrained variables, losses, what it saw."""
-        model, packing = self._hidden.model, self._hidden.packing
-        state = packing.unpack(rows)
-        per_seed = _is_per_seed(inputs)
-        seed_of: Any = self._seed_of[members] if per_seed else None
-        if per_seed:
-            inputs = _swap_axes(inputs[PER_SEED])
-        record = self._hidden.record
-        if self._hidden.stack is not None and record is None:
-            return self._hidden.stack(state, inputs, seed_of), [], [], []
-        arguments = {"training": training} if self._takes_training else {}
-        trained = len(model.trainable_variables)
-
-        def member(each: Any) -> Any:
-            state, own = each
-            evaluate = functools.partial(
-                model.stateless_call,
-                state[:trained],
-                state[trained:],
-                own["inputs"] if per_seed else inputs,
-                return_losses=True,
-                **arguments,
-            )
-            result, seen = (evaluate(), None) if record is None else record(evaluate)
-            outputs, kept, losses = result
-            losses = [ops.sum(loss) for loss in losses]
-            return outputs, kept, losses, [] if seen is None else [seen]
-
-        own = {"inputs": _take(inputs, seed_of)} if per_seed else {}
-        outputs, kept, losses, seen = ops.vectorized_map(member, (state, own))
-        values = packing.pack([*state[:trained], *kept])
-        kept = [
-            value
-            for value, matrix in zip(values, self._matrices, strict=True)
-            if not matrix.trainable
-        ]
-        return outputs, kept, losses, seen
+        return swap_axes(outputs)
 
     def compute_loss(
         self,
@@ -356,7 +304,7 @@ class Population(keras.Model):
         metrics, scores = self._compile_metrics, self.member_metrics
         if metrics is None:
             return self.get_metrics_result()
-        per_seed = _is_per_seed(x)
+        per_seed = is_per_seed(x)
         one = tree.map_structure(lambda outputs: outputs[:, 0], y_pred)
         data = (y, sample_weight)
         if per_seed:
@@ -364,10 +312,10 @@ class Population(keras.Model):
         scores.build(data[0], one, data[1])
         if sample_weight is None and scores.are_means and not tree.is_nested(y_pred):
             if per_seed:
-                y = _take(_swap_axes(y), self._seed_of)
+                y = take(swap_axes(y), self._seed_of)
             else:
                 y = ops.repeat(ops.expand_dims(y, 0), len(self.members), axis=0)
-            scores.update_means(y, _swap_axes(y_pred))
+            scores.update_means(y, swap_axes(y_pred))
         else:
             states = [ops.convert_to_tensor(state) for state in scores.states]
             step = metrics.stateless_update_state
@@ -419,14 +367,14 @@ class Population(keras.Model):
         """Maps `function(state, y, y_pred, sample_weight)` over the members."""
         given = {"y": y, "sample_weight": sample_weight}
         given = {name: data for name, data in given.items() if data is not None}
-        own = _take(_swap_axes(given), self._seed_of) if _is_per_seed(x) else {}
+        own = take(swap_axes(given), self._seed_of) if is_per_seed(x) else {}
 
         def member(each: Any) -> Any:
             state, y_pred, own = each
             data = given | own
             return function(state, data.get("y"), y_pred, data.get("sample_weight"))
 
-        return ops.vectorized_map(member, (state, _swap_axes(y_pred), own))
+        return ops.vectorized_map(member, (state, swap_axes(y_pred), own))
 
     def _by_seed(
         self, x: Any, y: Any, batch_size: int, split: float, kwargs: dict[str, Any]
@@ -447,31 +395,3 @@ class Population(keras.Model):
             SeedBatches(x, y, self.seeds, train, batch_size, shuffle),
             SeedBatches(x, y, self.seeds, held_out, validation_size, shuffle=False),
         )
-
-
-def _is_per_seed(inputs: Any) -> bool:
-    return isinstance(inputs, Mapping) and set(inputs) == {PER_SEED}
-
-
-def _take(data: Any, seed_of: np.ndarray) -> Any:
-    """Repeats data `(seeds, ...)` for the members of each seed."""
-    return tree.map_structure(lambda array: ops.take(array, seed_of, axis=0), data)
-
-
-def _chains() -> int:
-    """Returns how many parts of a population TensorFlow should evaluate side by side.
-
-    Its operations on small arrays lose more than they gain from two threads each, so
-    that whoever trains small networks is best served by one thread an operation and
-    as many operations at once as there are cores, or as TensorFlow is told to run.
-    """
-    one_thread = os.environ.get("TF_NUM_INTRAOP_THREADS") == "1"
-    if keras.backend.backend() == "tensorflow" and one_thread:
-        at_once = int(os.environ.get("TF_NUM_INTEROP_THREADS", "0"))
-        return min(at_once or os.cpu_count() or 1, 4)
-    return 1
-
-
-def _swap_axes(data: Any) -> Any:
-    """Swaps the batch, first outside, with the members or seeds, first inside."""
-    return tree.map_structure(lambda array: ops.swapaxes(array, 0, 1), data)
