@@ -86,6 +86,8 @@ def run_cell(
             method, dataset.x.shape[1], dataset.num_classes, hidden, cell.activation
         )
 
+    # What is left of the cell before refers to itself, and holds copies of its data.
+    keras.backend.clear_session()
     population = Population(build, members)
     population.compile(
         keras.optimizers.Adam(protocol.learning_rate),
