@@ -85,13 +85,20 @@ def test_figure_3_of_runs_that_were_recorded_by_hand(tmp_path, record):
     for cell in catalogue.cells("lee-fig3", "smoke"):
         if cell.widths != (4,):
             record(ledger, cell, "proposed", [80.0, 90.0])
-    (table,), written = publish("lee-fig3", "smoke", tmp_path)
+            record(ledger, cell, "he", [10.0, 90.0])
+    (table, trained), written = publish("lee-fig3", "smoke", tmp_path)
     assert [row[:2] for row in table.rows] == [
         ["digits, 1 layers of 10", "85.0 ± 7.1"],
         ["digits, 5 layers of 10", "85.0 ± 7.1"],
         ["digits, 1 layers of 4", ""],
         ["digits, 5 layers of 4", ""],
         ["digits, 10 layers of 10 and 6", "85.0 ± 7.1"],
+    ]
+    he = 1 + METHODS.index("he")
+    assert [(row[1], row[he]) for row in trained.rows] == [
+        *[("2", "1")] * 2,
+        *[("", "")] * 2,
+        ("2", "1"),
     ]
     assert names(written) == [
         "depth.png",
