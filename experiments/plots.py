@@ -135,7 +135,8 @@ def curves(
             places = sorted(scores)
             color, marker = looks[method]
             mean = [np.mean(scores[place]) for place in places]
-            axes.plot(places, mean, color=color, marker=marker, ms=4)
+            every = max(1, len(places) // 20)
+            axes.plot(places, mean, color=color, marker=marker, ms=4, markevery=every)
             axes.fill_between(
                 places,
                 [min(scores[place]) for place in places],
