@@ -245,8 +245,8 @@ def _report(
         "A seed counts as trained above one and a half times chance "
         f"({100 * chance:.1f} %). Accuracy is that after the last epoch on 15 % of the "
         "samples, drawn anew for each seed and shared by all initializers. Dead units "
-        f"are active for none of the samples (the first {_LOOKED_AT} of them) after the "
-        "last epoch; their part is a mean over seeds."
+        f"are active for none of the samples (the first {_LOOKED_AT} of them) after "
+        "the last epoch; their part is a mean over seeds."
     )
     report = Report(f"Deep, narrow search on {title}", [*parts, note, *pictures])
     return [*pictures, *report.write(folder, "report")]
