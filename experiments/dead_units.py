@@ -17,7 +17,6 @@ from keras_inits.tuning import active_values
 
 DEPTH = 120
 INITIALIZERS = ("he_normal", "lee_qr")
-_COLUMNS = ("trial", "seed", "layer", "dead_fraction")
 
 
 class TrialMonitor(DeadUnitMonitor):
@@ -51,7 +50,8 @@ class TrialMonitor(DeadUnitMonitor):
         with open(self.path, "a", newline="") as file:
             writer = csv.writer(file)
             if new:
-                writer.writerow(["network", *_COLUMNS])
+                columns = ("network", "trial", "seed", "layer", "dead_fraction")
+                writer.writerow(columns)
             hidden = [layer for layer in self.activity if layer.can_die]
             for place, layer in enumerate(hidden):
                 fractions = layer.dead.mean(axis=-1)

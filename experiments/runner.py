@@ -16,7 +16,9 @@ from keras_inits import Population
 from keras_inits.population import SeedBatches
 
 _VALIDATION_BATCH = 1000
-_STEPS_TOGETHER = 7  # A step of small networks is over before Python's part of it is.
+STEPS_TOGETHER = 7
+"""Steps an execution: that of small networks is over before Python's part of it is."""
+
 _OF_TRAINING = ("scaling", "learning_rate", "batch_size", "drop_remainder", "held_out")
 
 
@@ -93,7 +95,7 @@ def run_cell(
         keras.optimizers.Adam(protocol.learning_rate),
         "sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        steps_per_execution=_STEPS_TOGETHER,
+        steps_per_execution=STEPS_TOGETHER,
     )
     train, validation = _batches(cell, dataset, population.seeds, protocol)
     backup = _backup_folder(ledger, runs)

@@ -15,6 +15,7 @@ import scipy.stats
 from experiments import catalogue, datasets, dead_units, networks, plots
 from experiments.progress import FitProgress, console, progress_bar
 from experiments.report import Report, Table, mean_sd
+from experiments.runner import STEPS_TOGETHER
 from keras_inits import InitializerHyperModel, PopulationTuner
 
 INITIALIZERS = (
@@ -33,7 +34,6 @@ ORACLES = {
 }
 
 _TRIALS_TOGETHER = 32  # of one network
-_STEPS_TOGETHER = 5
 _LOOKED_AT = 2000  # samples, for dead units
 _COLUMNS = ("initializer", "ε", "mean ± sd", "dead (%)")
 
@@ -78,7 +78,7 @@ class Space:
                 keras.optimizers.Adam(0.001),
                 "sparse_categorical_crossentropy",
                 metrics=["accuracy"],
-                steps_per_execution=_STEPS_TOGETHER,
+                steps_per_execution=STEPS_TOGETHER,
             )
             return model
 

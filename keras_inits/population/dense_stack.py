@@ -16,9 +16,10 @@ _ELEMENTWISE = [
         "sparse_plus squareplus tanh tanh_shrink threshold hard_shrink"
     ).split()
 ]
-_MANY_UNITS = 64
 # Those that look along the units. What a user's own function looks at is not known.
 _ALONG_UNITS = [keras.activations.softmax, keras.activations.log_softmax]
+# From so many on, the kernel of one member is worth a product of its own.
+_MANY_UNITS = 64
 
 
 class DenseStack:

@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,7 +20,7 @@ from keras_inits.population.batches import (
     swap_axes,
     take,
 )
-from keras_inits.population.evaluation import Evaluation
+from keras_inits.population.evaluation import Evaluation, Record
 from keras_inits.population.metrics import MemberLogs, MemberMetrics
 from keras_inits.population.packing import Packing
 
@@ -105,9 +105,7 @@ class Population(keras.Model):
         """The network that is evaluated for all members, with weights of its own."""
         return self._hidden.model
 
-    def recorded(
-        self, record: Callable[[Any], tuple[Any, Any]]
-    ) -> contextlib.AbstractContextManager[list[Any]]:
+    def recorded(self, record: Record) -> contextlib.AbstractContextManager[list[Any]]:
         """Keeps, within a block, what is seen of each member as it is evaluated.
 
         Args:
