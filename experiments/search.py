@@ -16,7 +16,7 @@ from experiments import catalogue, datasets, dead_units, networks, plots
 from experiments.progress import FitProgress, console, progress_bar
 from experiments.report import Report, Table, mean_sd
 from experiments.runner import STEPS_TOGETHER
-from keras_inits import InitializerHyperModel, PopulationTuner
+from keras_inits import InitializerHyperModel, LeeQR, PopulationTuner
 
 INITIALIZERS = (
     "lee_qr",
@@ -83,6 +83,24 @@ class Space:
             return model
 
         return InitializerHyperModel(build, self.initializers, self.epsilon, self.signs)
+
+    def command(self, dataset: str, seeds: int, epochs: int, batch_size: int) -> str:
+        """Returns the command that searches it."""
+        options: list[tuple[str, object]] = [("dataset", dataset)]
+        options += [("depth", depth) for depth in self.depths]
+        options += [("width", widths) for widths in self.widths]
+        options += [("initializer", name) for name in self.initializers]
+        # Without one the initializers take their default, which is that of `LeeQR`.
+        signs = self.signs or (LeeQR().signs,)
+        options += [("signs", value) for value in signs]
+        if isinstance(self.epsilon, tuple):
+            options.append(("epsilon-range", " ".join(map(str, self.epsilon))))
+        else:
+            options += [("epsilon", value) for value in self.epsilon]
+        options += [("activation", self.activation), ("seeds", seeds)]
+        options += [("epochs", epochs), ("batch-size", batch_size)]
+        texts = (f"--{name} {value}" for name, value in options)
+        return " ".join(["python -m experiments search deep-narrow", *texts])
 
     def _choose(
         self, hp: keras_tuner.HyperParameters, name: str, values: Sequence[Any]
@@ -165,7 +183,9 @@ def deep_narrow(
         f"{seeds} seeds"
     )
     chance = np.bincount(data.y).max() / len(data.y)
-    return _report(tuner.results(), chance, title, folder / name)
+    command = space.command(dataset, seeds, epochs, batch_size)
+    command += f" --scaling {scaling} --oracle {oracle} --trials {trials or 0}"
+    return _report(tuner.results(), chance, title, command, folder / name)
 
 
 def epsilon_matters(results: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -206,7 +226,11 @@ def epsilon_matters(results: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _report(
-    results: Sequence[Mapping[str, Any]], chance: float, title: str, folder: Path
+    results: Sequence[Mapping[str, Any]],
+    chance: float,
+    title: str,
+    command: str,
+    folder: Path,
 ) -> list[Path]:
     parts: list[str | Table | Path] = []
     for network, own in plots.by_network(results).items():
@@ -248,5 +272,8 @@ def _report(
         f"are active for none of the samples (the first {_LOOKED_AT} of them) after "
         "the last epoch; their part is a mean over seeds."
     )
-    report = Report(f"Deep, narrow search on {title}", [*parts, note, *pictures])
+    report = Report(
+        f"Deep, narrow search on {title}",
+        [*parts, note, *pictures, f"Made by `{command}`."],
+    )
     return [*pictures, *report.write(folder, "report")]
