@@ -329,7 +329,7 @@ class Ledger:
 class LedgerCallback(keras.callbacks.Callback):
     """Records each epoch of a `Population` in a ledger as soon as it ends.
 
-    Give it to `fit` ahead of `BackupAndRestore`: a run killed between the two then
+    Give it to `fit` ahead of a `Backup`: a run killed between the two then
     repeats an epoch, where otherwise it would lack one for ever.
 
     Examples:

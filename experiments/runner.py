@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from experiments import datasets, networks
+from experiments.backup import Backup
 from experiments.datasets import Dataset
 from experiments.ledger import Ledger, LedgerCallback
 from experiments.lee import Cell, Protocol
@@ -98,11 +99,11 @@ def run_cell(
         steps_per_execution=STEPS_TOGETHER,
     )
     train, validation = _batches(cell, dataset, population.seeds, protocol)
-    backup = _backup_folder(ledger, runs)
+    backup = Backup(_backup_folder(ledger, runs))
     callbacks = [
         LedgerCallback(ledger, [ledger.begin(run) for run in runs]),
         # After the ledger: an epoch that is saved is one that the ledger has.
-        keras.callbacks.BackupAndRestore(str(backup)),
+        backup,
     ]
     if progress is not None:
         callbacks.append(progress)
@@ -111,6 +112,7 @@ def run_cell(
         validation_data=validation,
         validation_freq=list(cell.reported) or 1,
         epochs=cell.epochs,
+        initial_epoch=backup.restore(population),
         callbacks=callbacks,
         verbose=0,
     )

@@ -18,6 +18,7 @@ import keras
 import numpy as np
 import pytest
 
+from experiments.backup import Backup
 from experiments.ledger import RESERVED, Ledger, LedgerCallback
 from keras_inits.population import Population
 
@@ -396,10 +397,11 @@ def test_interrupted_fit_goes_on_where_it_stopped(ledger, tmp_path):
     # Between the ledger and the checkpoint, where the two differ by an epoch.
     for interrupt in ([Interrupt()], []):
         population = make_population()
-        checkpoint = keras.callbacks.BackupAndRestore(tmp_path / "checkpoint")
-        callbacks = [LedgerCallback(ledger, runs), *interrupt, checkpoint]
+        backup = Backup(tmp_path / "backup")
+        start = backup.restore(population)
+        callbacks = [LedgerCallback(ledger, runs), *interrupt, backup]
         with pytest.raises(Interrupted) if interrupt else contextlib.nullcontext():
-            fit(population, *callbacks, epochs=5)
+            fit(population, *callbacks, epochs=5, initial_epoch=start)
     assert len(population.member_logs["loss"]) == 3
     for index, member in enumerate(MEMBERS):
         losses = [row["loss"] for row in ledger.curves(**member)]
