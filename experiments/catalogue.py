@@ -181,11 +181,9 @@ STUDIES = {
                 "digits", [1, 3], seeds=2, measured=2, samples=500, epochs=10
             ),
             "desk": [
+                *relu_range.cells("digits", range(1, 11), measured=5, epochs=20),
                 *relu_range.cells(
-                    "digits", [1, 2, 3, 5, 10], seeds=5, measured=3, epochs=20
-                ),
-                *relu_range.cells(
-                    "mnist", [1, 5], seeds=5, measured=3, samples=4000, epochs=8
+                    "mnist", range(1, 11), measured=5, samples=4000, epochs=8
                 ),
             ],
             "paper": [
