@@ -1,6 +1,7 @@
 """Where units die: in the trials of a search, and in the 120-layer network on MNIST."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +62,12 @@ class TrialMonitor(DeadUnitMonitor):
                     writer.writerow([*about, place + 1, f"{dead:.4g}"])
 
 
-def trials(path: Path, title: str, picture: Path) -> Path | None:
+def trials(path: Path, shown: Sequence[str], title: str, picture: Path) -> Path | None:
     """Draws the part of dead units by trial and layer, a mean over seeds.
 
     Args:
         path: From `TrialMonitor`.
+        shown: The networks to draw, from above.
         title: Heading of the picture.
         picture: The PNG file to write.
 
@@ -74,12 +76,13 @@ def trials(path: Path, title: str, picture: Path) -> Path | None:
     """
     if not path.exists():
         return None
-    parts: dict[str, dict[tuple[str, int], list[float]]] = {}
+    parts: dict[str, dict[tuple[str, int], list[float]]] = {n: {} for n in shown}
     with open(path) as file:
         for row in csv.DictReader(file):
             place = row["trial"], int(row["layer"])
-            panel = parts.setdefault(row["network"], {})
-            panel.setdefault(place, []).append(float(row["dead_fraction"]))
+            if row["network"] in parts:
+                dead = parts[row["network"]].setdefault(place, [])
+                dead.append(float(row["dead_fraction"]))
     names = sorted({name for panel in parts.values() for name, _ in panel})
     figure = Figure(
         figsize=(8, (0.9 + 0.24 * len(names)) * len(parts) + 0.5), layout="constrained"

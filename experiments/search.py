@@ -261,8 +261,9 @@ def _report(
     pictures = [plots.scores(results, chance, title, folder / "accuracy.png")]
     if over_epsilon := plots.epsilon(results, title, folder / "epsilon.png"):
         pictures.append(over_epsilon)
+    shown = list(plots.by_network(results))
     if over_layers := dead_units.trials(
-        folder / "dead_units.csv", title, folder / "dead_units.png"
+        folder / "dead_units.csv", shown, title, folder / "dead_units.png"
     ):
         pictures.append(over_layers)
     note = (
