@@ -71,6 +71,7 @@ class Study:
 
 
 _WIDTHS = tuple(range(2, 11))
+_EARLY = (0, 10, 50, 200)  # steps of gradient descent
 _TURNED = Protocol(zero_transpose=True)
 
 EXPERIMENTS = {
@@ -159,8 +160,8 @@ STUDIES = {
         {
             "smoke": skorski.cells("digits", [3], [8], steps=(0, 20), samples=64),
             "desk": [
-                *skorski.cells("mnist", [2, 5, 20], [16, 64]),
-                *skorski.cells("mnist", [50], [16]),
+                *skorski.cells("mnist", [2, 5, 20, 50], [16, 64], steps=_EARLY),
+                *skorski.cells("mnist", [2, 5], [256], steps=_EARLY),
             ],
             "paper": skorski.cells(
                 "mnist",
