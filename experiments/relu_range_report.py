@@ -1,22 +1,26 @@
 """What the report of `relu-range` shows: who trains, and what foretells it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import scipy.stats
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from experiments import toy
+from experiments import relu_range_views, toy
 from experiments.numbers import Rows, median, where
 from experiments.relu_range import DESCENT_STEPS, INITIALIZERS, RATES
+from experiments.relu_range_views import Growth
 from experiments.report import Table
 
 TRAINED = 0.3
 """Accuracy on the training samples, three times chance, from which it trains."""
+
+STAYS = 0.01
+"""Part by which a loss may move and is still the same."""
+
+Claim = tuple[str, str, bool]
+"""What is said, what was measured, and whether it held."""
 
 _QUANTITIES = {
     "gradient": "norm of the gradient",
@@ -29,7 +33,7 @@ def show(rows: Rows, folder: Path) -> list[str | Table | Path]:
     """Claims, maps of who trains, the law of 2^d, and the toy."""
     trained = [row for row in rows if "rate" in row]
     measured = [row for row in rows if "rate" not in row]
-    limits = {_key(row): row["limit"] for row in measured}
+    limits = {relu_range_views.key(row): row["limit"] for row in measured}
     law, of_law, picture = _law(measured, folder / "doubling.png")
     of_toy, map_of_toy = toy.show(folder / "toy.png")
     claims = [*_question(trained), *of_law, *of_toy]
@@ -48,13 +52,16 @@ def show(rows: Rows, folder: Path) -> list[str | Table | Path]:
             [["", "", "inside" if held else "outside"] for *_, held in claims],
         ),
         *(
-            _map(where(trained, dataset=name), limits, folder / f"map-{name}.png")
+            relu_range_views.rates(
+                where(trained, dataset=name), limits, folder / f"map-{name}.png"
+            )
             for name in dict.fromkeys(row["dataset"] for row in trained)
         ),
         "Colour: mean accuracy on the training samples. Red line: the predicted "
         "boundary 2/λ_max at the start, median over seeds; at an edge it lies beyond. "
         "A row without a line has no positive curvature at the start.",
         _shares(trained),
+        _failures(trained, measured),
         _boundary(trained, limits),
         law,
         picture,
@@ -67,7 +74,7 @@ def _share(rows: Rows, **values: Any) -> float:
     return float(np.mean(found)) if found else np.nan
 
 
-def _question(rows: Rows) -> list[tuple[str, str, bool]]:
+def _question(rows: Rows) -> list[Claim]:
     asked = where(rows, loss="squared error")
     relu, sigmoid = (where(asked, activation=name) for name in ("relu", "sigmoid"))
     entropy = where(rows, loss="cross-entropy", activation="relu")
@@ -86,6 +93,13 @@ def _question(rows: Rows) -> list[tuple[str, str, bool]]:
         name: max(_share(sigmoid, initializer=name, rate=rate) for rate in RATES)
         for name in ("U[0, 1]", "U[-1, 1]", "U[-0.5, 0.5]")
     }
+    stuck = [
+        row
+        for rate in (0.01, 0.001)
+        for row in where(relu, initializer="U[-1, 1]", rate=rate)
+        if row["accuracy"] < TRAINED
+    ]
+    stays, _, climbs = _moved(stuck)
     best = {
         name: max(_share(each, initializer="U[-1, 1]", rate=rate) for rate in RATES)
         for name, each in (("squared error", relu), ("cross-entropy", entropy))
@@ -95,6 +109,12 @@ def _question(rows: Rows) -> list[tuple[str, str, bool]]:
             "ReLU from U[-1, 1] does not train at 0.01 and 0.001 (under half)",
             f"trains: {shares(wide)}",
             max(wide[0.01], wide[0.001]) < 0.5,
+        ),
+        (
+            "... because the error stays the same, epoch after epoch (of those that do "
+            "not train, over half)",
+            f"stays: {stays:.0%}, climbs: {climbs:.0%} of {len(stuck)}",
+            stays > 0.5,
         ),
         (
             "ReLU from U[-1, 1] trains at 0.0001, a lower rate (more than at 0.01)",
@@ -134,7 +154,7 @@ def _shares(rows: Rows) -> Table:
                 for rate in RATES
             ),
         ]
-        for activation, loss in _kinds(rows)
+        for activation, loss in relu_range_views.kinds(rows)
         for cell in [where(rows, activation=activation, loss=loss)]
         for initializer in INITIALIZERS
     ]
@@ -145,16 +165,53 @@ def _shares(rows: Rows) -> Table:
     )
 
 
+def _failures(trained: Rows, measured: Rows) -> Table:
+    """Tells how the loss of those that do not train has moved."""
+    lines = []
+    for activation, loss in relu_range_views.kinds(trained):
+        for initializer in INITIALIZERS:
+            about = {"activation": activation, "loss": loss, "initializer": initializer}
+            each = [r for r in where(trained, **about) if r["accuracy"] < TRAINED]
+            moved = _moved(each)
+            slopes = [row["gradient"] for row in where(measured, **about)]
+            lines.append(
+                [
+                    f"{activation}, {loss}, {initializer}",
+                    str(len(each)),
+                    *(f"{share:.0%}" if each else "" for share in moved),
+                    f"{median([v for v in slopes if np.isfinite(v)]):.2g}",
+                ]
+            )
+    return Table(
+        "Networks that do not train: what the loss did (it stays if it moves by at "
+        f"most {STAYS:.0%}), and the norm of the gradient at the start, a median over "
+        "all",
+        ["", "networks", "stays", "falls", "climbs", "gradient"],
+        lines,
+    )
+
+
+def _moved(rows: Rows) -> tuple[float, float, float]:
+    """Returns the shares of losses that stay, fall, and climb or are not a number."""
+    change = np.array([row["last_loss"] / row["first_loss"] - 1 for row in rows])
+    stays, falls = abs(change) <= STAYS, change < -STAYS
+    if not len(change):
+        return np.nan, np.nan, np.nan
+    shares = float(stays.mean()), float(falls.mean())
+    return *shares, 1 - sum(shares)
+
+
 def _boundary(rows: Rows, limits: Mapping[Any, float]) -> Table:
     """Tells what becomes of networks below and above the predicted boundary."""
     lines = []
-    for activation, loss in _kinds(rows):
+    for activation, loss in relu_range_views.kinds(rows):
         for side in ("below", "above"):
             each = [
                 row
                 for row in where(rows, activation=activation, loss=loss)
-                if np.isfinite(limits.get(_key(row), np.nan))
-                and (row["rate"] > limits[_key(row)]) == (side == "above")
+                if np.isfinite(limits.get(relu_range_views.key(row), np.nan))
+                and (row["rate"] > limits[relu_range_views.key(row)])
+                == (side == "above")
             ]
             trains = [row["accuracy"] >= TRAINED for row in each]
             # Not below the start: higher, or not a number.
@@ -169,56 +226,43 @@ def _boundary(rows: Rows, limits: Mapping[Any, float]) -> Table:
     )
 
 
-def _law(rows: Rows, path: Path) -> tuple[Table, list[tuple[str, str, bool]], Path]:
+def _law(rows: Rows, path: Path) -> tuple[Table, list[Claim], Path]:
     """Fits how the curvature grows with depth when all weights double."""
     lines, claims = [], []
-    kinds = _kinds(rows)
-    figure = Figure(figsize=(4 * len(kinds), 3.8), layout="constrained")
-    grid = figure.subplots(1, len(kinds), squeeze=False, sharey=True)[0]
-    for axes, (activation, loss) in zip(grid, kinds, strict=True):
+    panels: dict[str, dict[str, Growth]] = {}
+    for activation, loss in relu_range_views.kinds(rows):
         cell = where(rows, activation=activation, loss=loss)
+        panel = panels.setdefault(f"{activation}, {loss}", {})
         line = [f"{activation}, {loss}"]
-        for color, (name, what) in enumerate(_QUANTITIES.items()):
+        for name, what in _QUANTITIES.items():
             points = _doublings(cell, name)
-            axes.plot(*points.T, "o", ms=4, color=f"C{color}", label=what, alpha=0.7)
+            panel[what] = points, None
             if len(set(points[:, 0])) < 2 or len(points) < 3:
                 line.append("")  # No line, or no error of it.
                 continue
-            fit = scipy.stats.linregress(*points.T)
-            error = fit.stderr * scipy.stats.t.ppf(0.975, len(points) - 2)
-            line.append(f"{fit.slope:.2f} ± {error:.2f}")
-            ends = np.array([points[:, 0].min(), points[:, 0].max()])
-            axes.plot(ends, fit.intercept + fit.slope * ends, color=f"C{color}", lw=1)
+            # Not least squares: where softmax saturates, a few fall by 2^100.
+            fit = scipy.stats.theilslopes(points[:, 1], points[:, 0])
+            panel[what] = points, (fit.slope, fit.intercept)
+            found = f"{fit.slope:.2f} [{fit.low_slope:.2f}, {fit.high_slope:.2f}]"
+            line.append(found)
             if activation == "relu":
+                within = fit.low_slope <= 1 <= fit.high_slope
                 claims.append(
                     (
                         f"2^d: when all weights double, the {what} grows by a factor "
                         f"2 a layer, {loss}",
-                        f"by 2^({fit.slope:.2f} ± {error:.2f}) a layer",
-                        bool(abs(fit.slope - 1) <= error and error < 1),
+                        f"by 2^{found} a layer",
+                        bool(within and fit.high_slope - fit.low_slope < 2),
                     )
                 )
         lines.append(line)
-        depths = np.array(sorted({row["depth"] + 1 for row in rows}))
-        axes.plot(depths, depths, "--", color="black", lw=1, label="2^d")
-        axes.set_title(f"{activation}, {loss}", loc="left", fontsize=10)
-        axes.set_xlabel("layers d")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    grid[0].set_ylabel("log2 of the growth when\nall weights double")
-    figure.legend(
-        *grid[0].get_legend_handles_labels(),
-        frameon=False,
-        loc="outside lower center",
-        ncols=4,
-    )
-    figure.savefig(path)
     table = Table(
         "From U[-0.5, 0.5] to the same weights doubled: slope of log2 of the growth "
-        "over the number of layers, ± 95 % (the answer expects 1)",
+        "over the number of layers, Theil-Sen [95 %] (the answer expects 1)",
         ["", *_QUANTITIES.values()],
         lines,
     )
-    return table, claims, path
+    return table, claims, relu_range_views.growth(panels, path)
 
 
 def _doublings(rows: Rows, name: str) -> np.ndarray:
@@ -235,51 +279,3 @@ def _doublings(rows: Rows, name: str) -> np.ndarray:
             growth = sign * np.log2(values[1] / values[0])
             points.append((row["depth"] + 1, growth))
     return np.array(points).reshape(-1, 2)
-
-
-def _map(rows: Rows, limits: Mapping[Any, float], path: Path) -> Path:
-    """Draws accuracy over initializer and rate, with the predicted boundary."""
-    kinds, depths = _kinds(rows), sorted({row["depth"] for row in rows})
-    size = (1.9 * len(depths) + 3.4, 1.9 * len(kinds) + 0.6)
-    figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(
-        len(kinds), len(depths), squeeze=False, sharex=True, sharey=True
-    )
-    logs = np.log10(RATES)
-    colors = matplotlib.colormaps["viridis"]
-    for axes_row, (activation, loss) in zip(grid, kinds, strict=True):
-        for axes, depth in zip(axes_row, depths, strict=True):
-            cell = where(rows, activation=activation, loss=loss, depth=depth)
-            for place, name in enumerate(INITIALIZERS):
-                each = where(cell, initializer=name)
-                for x, rate in zip(logs, RATES, strict=True):
-                    found = [row["accuracy"] for row in where(each, rate=rate)]
-                    if found:
-                        color = colors(np.mean(found))
-                        axes.bar(x, 1, 1, place - 0.5, color=color)
-                known = {_key(row): limits.get(_key(row), np.nan) for row in each}
-                limit = median([v for v in known.values() if np.isfinite(v)])
-                if np.isfinite(limit):
-                    edge = np.clip(np.log10(limit), logs[0] - 0.5, logs[-1] + 0.5)
-                    axes.plot([edge] * 2, [place - 0.5, place + 0.5], "r", lw=3)
-            axes.set_xlim(logs[0] - 0.55, logs[-1] + 0.55)
-            axes.set_title(f"{depth} hidden", loc="left", fontsize=9)
-        axes_row[0].set_yticks(range(len(INITIALIZERS)), list(INITIALIZERS))
-        axes_row[0].set_ylabel(f"{activation}\n{loss}", fontsize=9)
-    for axes in grid[-1]:
-        axes.set_xticks(logs, [f"{x:.0f}" for x in logs])
-        axes.set_xlabel("log10 of the rate", fontsize=9)
-    drawn = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(0, 100), colors)
-    figure.colorbar(drawn, ax=grid, label="accuracy (%)", shrink=0.6)
-    figure.suptitle(path.stem.removeprefix("map-"), fontsize=11)
-    figure.savefig(path)
-    return path
-
-
-def _kinds(rows: Rows) -> list[tuple[str, str]]:
-    return list(dict.fromkeys((row["activation"], row["loss"]) for row in rows))
-
-
-def _key(row: Mapping[str, Any]) -> Sequence[Any]:
-    names = ("dataset", "activation", "loss", "depth", "initializer", "seed")
-    return tuple(row[name] for name in names)

@@ -111,8 +111,8 @@ def test_the_law_is_fitted(tmp_path):
     ]
     table, claims, _ = relu_range_report._law(rows, tmp_path / "law.png")
     gradient, limit, found = table.rows[0][1:]
-    assert gradient == "2.00 ± 0.00" and found == ""
-    assert limit.startswith("1.00 ± 0.1")
+    assert gradient == "2.00 [2.00, 2.00]" and found == ""
+    assert limit.startswith("1.00 [0.")
     assert [held for *_, held in claims] == [False, True]
 
 
@@ -124,6 +124,8 @@ def test_the_question_is_answered_by_shares():
             "initializer": name,
             "rate": rate,
             "accuracy": float(name != "U[-1, 1]" or rate < 1e-3),
+            "first_loss": 1.0,
+            "last_loss": 1.005 if rate == 0.01 else np.nan,
         }
         for activation in ("relu", "sigmoid")
         for loss in descent.LOSSES
@@ -131,8 +133,9 @@ def test_the_question_is_answered_by_shares():
         for rate in relu_range.RATES
     ]
     claims = relu_range_report._question(rows)
-    assert [held for *_, held in claims] == [True] * 5 + [False]
+    assert [held for *_, held in claims] == [True, False, True, True, True, True, False]
     assert "0% at 0.01" in claims[0][1] and "100% at 0.0001" in claims[0][1]
+    assert claims[1][1] == "stays: 50%, climbs: 50% of 2"
     assert relu_range_report._question(rows[:25]) == []
 
 
