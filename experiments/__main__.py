@@ -332,7 +332,10 @@ def score(
 @app.command()
 def bench(
     name: Annotated[
-        str, typer.Argument(help="initializers, monitor, population, tuner or all")
+        str,
+        typer.Argument(
+            help="compare, curvature, initializers, monitor, population, tuner or all"
+        ),
     ] = "all",
 ) -> None:
     """Measures speed: ratios of medians, interleaved in one run."""
