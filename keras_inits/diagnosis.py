@@ -52,6 +52,11 @@ def diagnose(
     as there are to move at once. Where it will not, it is drawn anew by initializers
     that suit its activation, and measured; its own weights are put back.
 
+    The table has a row for each layer: mean and sd of its weights; the gain of the
+    signal, of the part of it that varies between samples, and of the gradient; which
+    part of its units is dead, saturated, constant or a copy of another; the norm
+    `|g|` of the gradient by its weights, and that of the Hessian, `|H|`.
+
     Adam and its like move each weight by about the learning rate, and the limit
     `2 / lambda_max` of gradient descent does not hold for them. Theirs is that of
     their first step, along its own direction. Optimizers of another kind are not

@@ -12,18 +12,21 @@ from keras_inits.verdict import Limits, Rule, objections, rule_of
 STATES = ("dead", "saturated", "constant", "duplicate")
 """What units are counted in."""
 
-# Columns that are empty or zero in all layers are left out.
+# Columns that are empty or zero in all layers are left out. All that may be there
+# together fit a terminal of 80 columns.
 _HEADINGS = {
     "layer": "layer",
-    "activation": "activation",
     "weight_mean": "mean",
     "weight_sd": "sd",
     "signal_gain": "gain",
-    "varying_gain": "varying",
-    "gradient_gain": "gradient",
-    **{state: state for state in STATES},
-    "gradient_norm": "norm",
-    "curvature": "curvature",
+    "varying_gain": "vary",
+    "gradient_gain": "grad",
+    "dead": "dead",
+    "saturated": "satur",
+    "constant": "const",
+    "duplicate": "copy",
+    "gradient_norm": "|g|",
+    "curvature": "|H|",
 }
 
 
@@ -172,8 +175,15 @@ class Diagnosis:
             for name, heading in _HEADINGS.items()
             if any(plain(getattr(layer, name)) for layer in self.layers)
         }
-        rows = [[plain(getattr(layer, n)) for n in shown] for layer in self.layers]
+        rows = [[_cell(layer, name) for name in shown] for layer in self.layers]
         after = list(self.remarks)
         if self.redraws:
             after.append(f"Measured: {'; '.join(map(str, self.redraws))}.")
         return Table(list(shown.values()), rows, [f"{self.model} {verdict}."], after)
+
+
+def _cell(layer: LayerDiagnosis, name: str) -> Any:
+    value = plain(getattr(layer, name))
+    if name == "layer" and layer.activation:
+        return f"{value}, {layer.activation}"
+    return f"{value:.0%}" if name in STATES and value is not None else value

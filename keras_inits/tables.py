@@ -1,6 +1,7 @@
 """Tables as plain text, for a rich terminal and as HTML for a notebook."""
 
 import html
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,14 +11,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Table:
-    """A table of numbers and names between lines of text.
+    """A table of numbers, to two digits, and names between lines of text.
 
     Examples:
     >>> from keras_inits.tables import Table
     >>> print(Table(["layer", "gain"], [["dense", 1.4142]], ["A net"], ["Done."]))
     A net
-    layer   gain
-    dense  1.414
+    layer  gain
+    dense   1.4
     Done.
 
     Args:
@@ -53,9 +54,12 @@ class Table:
         from rich.table import Table as RichTable
         from rich.text import Text
 
-        table = RichTable()
-        for place, column in enumerate(self.columns):
-            table.add_column(column, justify="right" if place else "left")
+        table = RichTable(box=None, pad_edge=False, collapse_padding=True)
+        # A narrow terminal breaks names between their words, before numbers are cut.
+        words = [word for row in self.cells for word in row[0].split()]
+        table.add_column(self.columns[0], min_width=max(map(len, words), default=1))
+        for column in self.columns[1:]:
+            table.add_column(column, justify="right", no_wrap=True)
         for row in self.cells:
             table.add_row(*map(Text, row))
         return Group(*map(Text, self.before), table, *map(Text, self.after))
@@ -83,4 +87,6 @@ def plain(value: Any) -> Any:
 def _text(cell: Any) -> str:
     if cell is None:
         return ""
-    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+    if not isinstance(cell, float):
+        return str(cell)
+    return re.sub("e([+-])0", r"e\1", f"{cell:.2g}")  # 1e-5: columns are narrow.

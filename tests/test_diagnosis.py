@@ -183,9 +183,12 @@ def test_it_is_shown_and_kept(digits):
     html = found._repr_html_()
     assert html.count("<tr>") == 4 and found.layers[0].layer in html
     rich = pytest.importorskip("rich.console")
-    console = rich.Console(record=True, width=150, file=io.StringIO())
-    console.print(found)
-    assert found.layers[0].layer in console.export_text()
+    console = rich.Console(record=True, width=80, file=io.StringIO())
+    console.print(quick(network("he_normal", 2), digits, steps=50, curvature=True))
+    shown = console.export_text()
+    assert "…" not in shown and "|H|" in shown
+    # As in plain text, but that the names of layers may take two lines.
+    assert all(word in str(found) for word in ("dense", "relu", "|g|", "0%"))
 
 
 def test_html_is_escaped():
