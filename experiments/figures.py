@@ -43,7 +43,7 @@ def figure3(evidence: Evidence, folder: Path) -> list[str | Table | Path]:
     for cell in evidence.cells:
         final = {m: evidence.scores(cell, cell.epochs, m) for m in METHODS}
         widths = " and ".join(map(str, cell.widths))
-        name = f"{cell.dataset}, {cell.depth} layers of {widths}"
+        name = f"{cell.dataset}, depth {cell.depth}, {widths} units a layer"
         each = [list(final[method].values()) for method in METHODS]
         lines.append([name, *map(mean_sd, each)])
         counts = [str(sum(v > _TRAINED for v in own)) if own else "" for own in each]

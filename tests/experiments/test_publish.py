@@ -88,11 +88,11 @@ def test_figure_3_of_runs_that_were_recorded_by_hand(tmp_path, record):
             record(ledger, cell, "he", [10.0, 90.0])
     (table, trained), written = publish("lee-fig3", "smoke", tmp_path)
     assert [row[:2] for row in table.rows] == [
-        ["digits, 1 layers of 10", "85.0 ± 7.1"],
-        ["digits, 5 layers of 10", "85.0 ± 7.1"],
-        ["digits, 1 layers of 4", ""],
-        ["digits, 5 layers of 4", ""],
-        ["digits, 10 layers of 10 and 6", "85.0 ± 7.1"],
+        ["digits, depth 1, 10 units a layer", "85.0 ± 7.1"],
+        ["digits, depth 5, 10 units a layer", "85.0 ± 7.1"],
+        ["digits, depth 1, 4 units a layer", ""],
+        ["digits, depth 5, 4 units a layer", ""],
+        ["digits, depth 10, 10 and 6 units a layer", "85.0 ± 7.1"],
     ]
     he = 1 + METHODS.index("he")
     assert [(row[1], row[he]) for row in trained.rows] == [
