@@ -110,7 +110,7 @@ def run(
     from experiments import catalogue, lee, runner
     from experiments.datasets import load
     from experiments.ledger import Ledger
-    from experiments.progress import FitProgress, console, progress_bar
+    from experiments.progress import FitProgress, console, finish_part, progress_bar
 
     with _plain_errors():
         names = list(catalogue.ALL) if experiment == "all" else [experiment]
@@ -132,24 +132,23 @@ def run(
             load(name, data_dir)
         ledger = Ledger(results / "ledger.sqlite")
         with progress_bar() as bar:
-            for place, (name, cell) in enumerate(work, 1):
-                what = f"{cell.dataset}, {cell.activation}, {cell.hidden}"
+            whole = bar.add_task("all", total=len(work), logs="")
+            for name, cell in work:
+                what = f"{name}: {cell.dataset}, {cell.activation}, {cell.hidden}"
+                bar.update(whole, logs=what)
                 if name in catalogue.STUDIES:
-                    task = bar.add_task(
-                        f"{place} of {len(work)}: {what}", total=1, logs=""
-                    )
                     cell.run(ledger, data_dir)
-                    bar.advance(task)
-                    continue
-                runner.run_cell(
-                    cell,
-                    methods,
-                    range(seeds or catalogue.seeds(name, preset)),
-                    [lee.Protocol(), *catalogue.EXPERIMENTS[name].others],
-                    ledger,
-                    data_dir,
-                    FitProgress(bar, f"{place} of {len(work)}: {what}"),
-                )
+                else:
+                    runner.run_cell(
+                        cell,
+                        methods,
+                        range(seeds or catalogue.seeds(name, preset)),
+                        [lee.Protocol(), *catalogue.EXPERIMENTS[name].others],
+                        ledger,
+                        data_dir,
+                        FitProgress(bar, what),
+                    )
+                finish_part(bar, whole, what)
         for name in names:
             console.rule(name)
             _print_report(name, preset, seeds, epochs, results)

@@ -1,5 +1,6 @@
 """What long work shows while it runs: how far it is, and the time left."""
 
+import datetime
 from typing import Any
 
 import keras
@@ -7,6 +8,7 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
+    TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
@@ -24,6 +26,31 @@ def progress_bar() -> Progress:
         TimeRemainingColumn(elapsed_when_finished=True),
         TextColumn("{task.fields[logs]}", style="dim"),
         console=console,
+        speed_estimate_period=3600,  # One part of the work may take minutes.
+    )
+
+
+def finish_part(bar: Progress, task: TaskID, what: str) -> None:
+    """Counts a part of a task, and takes its own bars away.
+
+    Where there is no terminal, a line says so.
+
+    Args:
+        bar: From `progress_bar`.
+        task: Its total is the number of parts.
+        what: The part.
+    """
+    bar.advance(task)
+    for other in bar.task_ids:
+        if other != task:
+            bar.remove_task(other)
+    if bar.console.is_terminal:
+        return
+    (own,) = bar.tasks
+    left = own.time_remaining
+    about = "" if not left else f", about {datetime.timedelta(seconds=left)} left"
+    bar.console.print(
+        f"{own.completed:.0f} of {own.total:.0f} done: {what}{about}", soft_wrap=True
     )
 
 
