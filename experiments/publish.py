@@ -109,12 +109,17 @@ def _publish_study(
     written = [part for part in parts if isinstance(part, Path)]
     written += Report(title, parts).write(folder, "report")
     written.append(folder / f"{experiment}.csv")
-    ledger.export(written[-1], [_without_versions(row) for row in rows])
+    ledger.export(written[-1], [_tidy(row) for row in rows])
     return [part for part in parts if isinstance(part, Table)], written
 
 
-def _without_versions(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in row.items() if k not in ("versions", "recorded_at")}
+def _tidy(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a row without what the report has once, to the digits of float32."""
+    return {
+        name: float(f"{value:.7g}") if isinstance(value, float) else value
+        for name, value in row.items()
+        if name not in ("versions", "recorded_at")
+    }
 
 
 def _provenance(evidence: Evidence, rows: int) -> list[str]:

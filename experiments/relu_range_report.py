@@ -19,6 +19,9 @@ TRAINED = 0.3
 STAYS = 0.01
 """Part by which a loss may move and is still the same."""
 
+NEAR_ONE = 0.1
+"""How far from 1 the exponent of an approximate law of 2^d may be."""
+
 Claim = tuple[str, str, bool]
 """What is said, what was measured, and whether it held."""
 
@@ -246,13 +249,12 @@ def _law(rows: Rows, path: Path) -> tuple[Table, list[Claim], Path]:
             found = f"{fit.slope:.2f} [{fit.low_slope:.2f}, {fit.high_slope:.2f}]"
             line.append(found)
             if activation == "relu":
-                within = fit.low_slope <= 1 <= fit.high_slope
                 claims.append(
                     (
-                        f"2^d: when all weights double, the {what} grows by a factor "
-                        f"2 a layer, {loss}",
-                        f"by 2^{found} a layer",
-                        bool(within and fit.high_slope - fit.low_slope < 2),
+                        f"2^d: when all weights double, the {what} grows about twofold "
+                        f"a layer, {loss} (2^s, s within {NEAR_ONE:g} of 1)",
+                        f"s = {found}",
+                        bool(abs(fit.slope - 1) <= NEAR_ONE),
                     )
                 )
         lines.append(line)
