@@ -38,7 +38,9 @@ def show(rows: Rows, folder: Path) -> list[str | Table | Path]:
         f"{len(networks)} networks, and the kernels of {len(start)} layers. "
         f"They descend at a rate of {RATE}, the same for all. "
         f"{sum(not row['hessian'] < np.inf for row in start)} of the layers have no "
-        "finite curvature, and are left out.",
+        f"finite curvature, and {sum(row['hessian'] == 0 for row in start)} have a "
+        "norm of 0, where signals or gradients vanish: both are left out of ratios and "
+        "medians.",
         Table(
             "Claims of the paper",
             ["claim", "measured", "held"],

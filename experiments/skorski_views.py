@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from experiments import numbers
 from experiments.numbers import EXACT, NEAR, Rows
@@ -36,6 +37,7 @@ def over_depth(start: Rows, path: Path) -> Path:
         axes_row[0].set_ylabel("norm of the Hessian")
     for axes in grid[-1]:
         axes.set_xlabel("layer")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return _save(figure, grid, path)
 
 
