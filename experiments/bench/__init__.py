@@ -1,0 +1,22 @@
+"""Speed: ratios of medians, of things measured in turn in one run."""
+
+from collections.abc import Callable
+
+from experiments.bench import (
+    compare,
+    curvature,
+    initializers,
+    monitor,
+    population,
+    tuner,
+)
+
+BENCHES: dict[str, Callable[[], None]] = {
+    "compare": compare.run,
+    "curvature": curvature.run,
+    "initializers": initializers.run,
+    "monitor": monitor.run,
+    "population": population.run,
+    "tuner": tuner.run,
+}
+"""What `python -m experiments bench` knows."""
