@@ -34,10 +34,10 @@ def over_depth(start: Rows, path: Path) -> Path:
                 ]
                 _line(axes, places, norms, name)
             axes.set_title(f"{activation}, {depth} hidden", loc="left", fontsize=10)
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes_row[0].set_ylabel("norm of the Hessian")
     for axes in grid[-1]:
         axes.set_xlabel("layer")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return _save(figure, grid, path)
 
 
