@@ -139,7 +139,7 @@ def run(
                 if name in catalogue.STUDIES:
                     cell.run(ledger, data_dir)
                 else:
-                    runner.run_cell(
+                    trained = runner.run_cell(
                         cell,
                         methods,
                         range(seeds or catalogue.seeds(name, preset)),
@@ -148,6 +148,7 @@ def run(
                         data_dir,
                         FitProgress(bar, what),
                     )
+                    what += "" if trained else ", there already"
                 finish_part(bar, whole, what)
         for name in names:
             console.rule(name)

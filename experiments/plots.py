@@ -233,7 +233,7 @@ def network(values: Mapping[str, Any]) -> str:
     """
     parts = []
     if "depth" in values:
-        parts.append(f"{values['depth']} layers")
+        parts.append(f"{values['depth']} layer{'s' * (values['depth'] != 1)}")
     if "widths" in values:
         parts.append(f"of {values['widths']}")
     return " ".join(parts)

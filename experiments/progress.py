@@ -1,6 +1,8 @@
 """What long work shows while it runs: how far it is, and the time left."""
 
 import datetime
+import os
+import sys
 from typing import Any
 
 import keras
@@ -14,7 +16,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-console = Console()
+# Where there is no terminal rich takes 80 columns, and cuts off what is wider.
+_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
+console = Console(width=_WIDTH)
 
 
 def progress_bar() -> Progress:

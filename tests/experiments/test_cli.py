@@ -92,7 +92,8 @@ def test_the_same_command_again_trains_nothing(smoke):
     assert len(before) == 2 * (len(METHODS) + 1)  # ZerO in two orientations.
     again = cli("run", *SMOKE, "--results", folder)
     assert again.exit_code == 0, again.output
-    assert "│ relu" in again.stdout and "10-6x20" not in again.stdout
+    assert "│ relu" in again.stdout
+    assert "1 of 1 done: lee-table2: digits, relu, 10-6x20, there" in again.stdout
     assert Ledger(folder / "ledger.sqlite").curves() == before
 
 
@@ -173,7 +174,7 @@ def test_search_over_networks_answers_for_each_of_them(tmp_path):
     assert done.exit_code == 0, done.output
     (report,) = tmp_path.glob("search-*/report.md")
     text = report.read_text("utf-8")
-    for network in ("1 layers of 4", "1 layers of 6-4", "3 layers of 4"):
+    for network in ("1 layer of 4", "1 layer of 6-4", "3 layers of 4"):
         assert f", {network}**" in text
     # Both sign conventions, in each of four networks.
     assert len(re.findall(r"ε between 0.01 and 10 (matters|makes no)", text)) == 8
