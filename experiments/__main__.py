@@ -137,9 +137,9 @@ def run(
                 what = f"{name}: {cell.dataset}, {cell.activation}, {cell.hidden}"
                 bar.update(whole, logs=what)
                 if name in catalogue.STUDIES:
-                    cell.run(ledger, data_dir)
+                    done = cell.run(ledger, data_dir)
                 else:
-                    trained = runner.run_cell(
+                    done = runner.run_cell(
                         cell,
                         methods,
                         range(seeds or catalogue.seeds(name, preset)),
@@ -148,7 +148,7 @@ def run(
                         data_dir,
                         FitProgress(bar, what),
                     )
-                    what += "" if trained else ", there already"
+                what += "" if done else ", there already"
                 finish_part(bar, whole, what)
         for name in names:
             console.rule(name)

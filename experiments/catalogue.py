@@ -61,7 +61,7 @@ class Study:
             for pictures, that returns the parts of a report.
         cells: What to run, by preset. Each has a `dataset`, an `activation` and
             `hidden`, lists its `runs()`, and does those that a ledger lacks with
-            `run(ledger, data_dir)`.
+            `run(ledger, data_dir)`, which returns 0 if there are none.
     """
 
     what: str

@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from keras.initializers import HeNormal, RandomNormal, RandomUniform
 
 from experiments import descent
 from experiments.ledger import Ledger
+from experiments.numbers import Rows
 from keras_inits import Population
 from keras_inits.population import MemberLearningRates
 from keras_inits.probes import Objective, stable_learning_rate
@@ -72,18 +73,22 @@ class Cell:
         """Returns the description of each run: networks trained, and those measured."""
         return self._trained() + self._measured()
 
-    def run(self, ledger: Ledger, data_dir: str | None = None) -> None:
-        """Trains all as one population, and measures, unless the ledger has it."""
+    def run(self, ledger: Ledger, data_dir: str | None = None) -> int:
+        """Trains all as one population, and measures, unless the ledger has it.
+
+        Returns:
+            The number of runs that the ledger did not have.
+        """
+        missing = [run for run in self.runs() if not ledger.epochs(run)]
+        if not missing:
+            return 0
         x, y = descent.samples(self.dataset, self.samples, data_dir)
-        missing = [run for run in self._trained() if not ledger.epochs(run)]
-        if missing:
-            ids = [ledger.begin(run) for run in missing]
-            ledger.record(ids, 0, self._train(missing, x, y))
+        if to_train := [run for run in missing if "rate" in run]:
+            ids = [ledger.begin(run) for run in to_train]
+            ledger.record(ids, 0, self._train(to_train, x, y))
         objective = None
         x, y = x[:CURVATURE_SAMPLES], y[:CURVATURE_SAMPLES]
-        for run in self._measured():
-            if ledger.epochs(run):
-                continue
+        for run in (run for run in missing if "rate" not in run):
             model = self._network(x, y, run["initializer"], run["seed"])
             if objective is None:
                 # One for all, so that its products are compiled once.
@@ -91,6 +96,7 @@ class Cell:
             objective.model.set_weights(model.get_weights())
             values = _measure(objective)
             ledger.record([ledger.begin(run)], 0, {k: [v] for k, v in values.items()})
+        return len(missing)
 
     def _trained(self) -> list[dict[str, Any]]:
         training = {"samples": self.samples or "all", "batch_size": BATCH_SIZE}
@@ -192,3 +198,14 @@ def cells(dataset: str, depths: Sequence[int], **size: Any) -> list[Cell]:
         for loss in descent.LOSSES
         for depth in depths
     ]
+
+
+def kinds(rows: Rows) -> list[tuple[str, str]]:
+    """Returns the pairs of activation and loss."""
+    return list(dict.fromkeys((row["activation"], row["loss"]) for row in rows))
+
+
+def key(row: Mapping[str, Any]) -> Sequence[Any]:
+    """Returns what tells apart the networks as they start."""
+    names = ("dataset", "activation", "loss", "depth", "initializer", "seed")
+    return tuple(row[name] for name in names)

@@ -9,9 +9,9 @@ import scipy.stats
 
 from experiments import relu_range_views, toy
 from experiments.numbers import Rows, median, where
-from experiments.relu_range import DESCENT_STEPS, INITIALIZERS, RATES
+from experiments.relu_range import DESCENT_STEPS, INITIALIZERS, RATES, key, kinds
 from experiments.relu_range_views import Growth
-from experiments.report import Table
+from experiments.report import Claim, Table, claims_table
 
 TRAINED = 0.3
 """Accuracy on the training samples, three times chance, from which it trains."""
@@ -21,9 +21,6 @@ STAYS = 0.01
 
 NEAR_ONE = 0.1
 """How far from 1 the exponent of an approximate law of 2^d may be."""
-
-Claim = tuple[str, str, bool]
-"""What is said, what was measured, and whether it held."""
 
 _QUANTITIES = {
     "gradient": "norm of the gradient",
@@ -36,7 +33,7 @@ def show(rows: Rows, folder: Path) -> list[str | Table | Path]:
     """Claims, maps of who trains, the law of 2^d, and the toy."""
     trained = [row for row in rows if "rate" in row]
     measured = [row for row in rows if "rate" not in row]
-    limits = {relu_range_views.key(row): row["limit"] for row in measured}
+    limits = {key(row): row["limit"] for row in measured}
     law, of_law, picture = _law(measured, folder / "doubling.png")
     of_toy, map_of_toy = toy.show(folder / "toy.png")
     claims = [*_question(trained), *of_law, *of_toy]
@@ -48,12 +45,7 @@ def show(rows: Rows, folder: Path) -> list[str | Table | Path]:
         f"in batches of {trained[0]['batch_size']}: {len(trained)} in all. One trains "
         f"if it gets {TRAINED:.0%} of its training samples right, three times chance. "
         "The squared error is summed over classes.",
-        Table(
-            "Claims of the question and the answer",
-            ["claim", "measured", "held"],
-            [[claim, found, "yes" if held else "no"] for claim, found, held in claims],
-            [["", "", "inside" if held else "outside"] for *_, held in claims],
-        ),
+        claims_table("Claims of the question and the answer", claims),
         *(
             relu_range_views.rates(
                 where(trained, dataset=name), limits, folder / f"map-{name}.png"
@@ -157,7 +149,7 @@ def _shares(rows: Rows) -> Table:
                 for rate in RATES
             ),
         ]
-        for activation, loss in relu_range_views.kinds(rows)
+        for activation, loss in kinds(rows)
         for cell in [where(rows, activation=activation, loss=loss)]
         for initializer in INITIALIZERS
     ]
@@ -171,7 +163,7 @@ def _shares(rows: Rows) -> Table:
 def _failures(trained: Rows, measured: Rows) -> Table:
     """Tells how the loss of those that do not train has moved."""
     lines = []
-    for activation, loss in relu_range_views.kinds(trained):
+    for activation, loss in kinds(trained):
         for initializer in INITIALIZERS:
             about = {"activation": activation, "loss": loss, "initializer": initializer}
             each = [r for r in where(trained, **about) if r["accuracy"] < TRAINED]
@@ -207,14 +199,13 @@ def _moved(rows: Rows) -> tuple[float, float, float]:
 def _boundary(rows: Rows, limits: Mapping[Any, float]) -> Table:
     """Tells what becomes of networks below and above the predicted boundary."""
     lines = []
-    for activation, loss in relu_range_views.kinds(rows):
+    for activation, loss in kinds(rows):
         for side in ("below", "above"):
             each = [
                 row
                 for row in where(rows, activation=activation, loss=loss)
-                if np.isfinite(limits.get(relu_range_views.key(row), np.nan))
-                and (row["rate"] > limits[relu_range_views.key(row)])
-                == (side == "above")
+                if np.isfinite(limits.get(key(row), np.nan))
+                and (row["rate"] > limits[key(row)]) == (side == "above")
             ]
             trains = [row["accuracy"] >= TRAINED for row in each]
             # Not below the start: higher, or not a number.
@@ -233,7 +224,7 @@ def _law(rows: Rows, path: Path) -> tuple[Table, list[Claim], Path]:
     """Fits how the curvature grows with depth when all weights double."""
     lines, claims = [], []
     panels: dict[str, dict[str, Growth]] = {}
-    for activation, loss in relu_range_views.kinds(rows):
+    for activation, loss in kinds(rows):
         cell = where(rows, activation=activation, loss=loss)
         panel = panels.setdefault(f"{activation}, {loss}", {})
         line = [f"{activation}, {loss}"]

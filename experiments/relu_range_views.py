@@ -1,6 +1,6 @@
 """Pictures of `relu-range`: who trains at which rate, and what doubled weights do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from experiments.numbers import Rows, median, where
-from experiments.relu_range import INITIALIZERS, RATES
+from experiments.relu_range import INITIALIZERS, RATES, key, kinds
 
 Growth = tuple[np.ndarray, tuple[float, float] | None]
 """Points of layers and log2 of a growth; slope and intercept of a line, if any."""
@@ -82,14 +82,3 @@ def growth(panels: Mapping[str, Mapping[str, Growth]], path: Path) -> Path:
     )
     figure.savefig(path)
     return path
-
-
-def kinds(rows: Rows) -> list[tuple[str, str]]:
-    """Returns the pairs of activation and loss."""
-    return list(dict.fromkeys((row["activation"], row["loss"]) for row in rows))
-
-
-def key(row: Mapping[str, Any]) -> Sequence[Any]:
-    """Returns what tells apart the networks as they start."""
-    names = ("dataset", "activation", "loss", "depth", "initializer", "seed")
-    return tuple(row[name] for name in names)

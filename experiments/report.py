@@ -22,6 +22,9 @@ td { white-space: pre-line; }
 .chance { background: #eeeeee; }
 """
 
+Claim = tuple[str, str, bool]
+"""What is said, what was measured, and whether it held."""
+
 _RICH_STYLES = {"inside": "green", "outside": "red", "chance": "dim"}
 
 
@@ -95,6 +98,21 @@ class Table:
     def _styled_rows(self) -> Iterable[tuple[Sequence[str], Sequence[str]]]:
         plain = [[""] * len(self.columns)] * len(self.rows)
         return zip(self.rows, self.styles or plain, strict=True)
+
+
+def claims_table(title: str, claims: Sequence[Claim]) -> Table:
+    """Returns a table of claims, coloured by whether they held.
+
+    Examples:
+        >>> claims_table("Claims", [("2 + 2 = 5", "4", False)]).rows
+        [['2 + 2 = 5', '4', 'no']]
+    """
+    return Table(
+        title,
+        ["claim", "measured", "held"],
+        [[claim, found, "yes" if held else "no"] for claim, found, held in claims],
+        [["", "", "inside" if held else "outside"] for *_, held in claims],
+    )
 
 
 @dataclass

@@ -92,8 +92,12 @@ class Cell:
             for run in self._runs(initializer, seed)
         ]
 
-    def run(self, ledger: Ledger, data_dir: str | None = None) -> None:
-        """Measures what the ledger does not have yet, one network at a time."""
+    def run(self, ledger: Ledger, data_dir: str | None = None) -> int:
+        """Measures what the ledger does not have yet, one network at a time.
+
+        Returns:
+            The number of networks that were measured.
+        """
         missing = [
             (initializer, seed)
             for initializer in INITIALIZERS
@@ -104,7 +108,7 @@ class Cell:
             )
         ]
         if not missing:
-            return
+            return 0
         x, y = descent.samples(self.dataset, self.samples, data_dir)
         objective = None
         for initializer, seed in missing:
@@ -118,6 +122,7 @@ class Cell:
             for place, (whole, layers) in enumerate(self._follow(objective, x)):
                 ledger.record(runs[:1], place, {k: [v] for k, v in whole.items()})
                 ledger.record(runs[1:], place, layers)
+        return len(missing)
 
     def _runs(self, initializer: str, seed: int) -> list[dict[str, Any]]:
         network = {

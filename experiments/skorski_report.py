@@ -8,11 +8,8 @@ import numpy as np
 
 from experiments import numbers, skorski_views
 from experiments.numbers import EXACT, NEAR, Rows
-from experiments.report import Table
+from experiments.report import Claim, Table, claims_table
 from experiments.skorski import DESCENT_STEPS, INITIALIZERS, RATE
-
-Claim = tuple[str, str, bool]
-"""What the paper says, what was measured, and whether it held."""
 
 _SHAPES = [(10, 10), (16, 16), (64, 64), (256, 256), (784, 10), (784, 64), (784, 256)]
 _DRAWS = 20
@@ -41,12 +38,7 @@ def show(rows: Rows, folder: Path) -> list[str | Table | Path]:
         f"finite curvature, and {sum(row['hessian'] == 0 for row in start)} have a "
         "norm of 0, where signals or gradients vanish: both are left out of ratios and "
         "medians.",
-        Table(
-            "Claims of the paper",
-            ["claim", "measured", "held"],
-            [[claim, found, "yes" if held else "no"] for claim, found, held in claims],
-            [["", "", "inside" if held else "outside"] for *_, held in claims],
-        ),
+        claims_table("Claims of the paper", claims),
         assumptions,
         skorski_views.norm_table(layers),
         skorski_views.over_depth(start, folder / "depth.png"),
