@@ -174,7 +174,7 @@ def _measure(objective: Objective) -> dict[str, float]:
     loss, gradient = objective.gradient()
     if not (np.isfinite(loss) and np.isfinite(gradient).all()):
         return dict.fromkeys(("gradient", "limit", "found"), np.nan)
-    limit = stable_learning_rate(objective).limit
+    limit = stable_learning_rate(objective, steps=0).limit
     found = np.nan
     if np.isfinite(limit):
         found = descent.largest_stable_rate(objective, limit, DESCENT_STEPS)

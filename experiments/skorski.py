@@ -246,7 +246,7 @@ def _whole(objective: Objective, bisect: bool) -> dict[str, float]:
     loss, gradient = objective.gradient()
     if not (np.isfinite(loss) and np.isfinite(gradient).all()):
         return {"loss": np.nan, **dict.fromkeys(_OF_NETWORK, np.nan)}
-    rate = stable_learning_rate(objective)
+    rate = stable_learning_rate(objective, steps=0)
     found = [np.nan, np.nan]
     if bisect and np.isfinite(rate.limit):
         found = [

@@ -206,7 +206,8 @@ def _built(
             continue
         models[name] = model
         said = [str(misfit) for misfit in suitability.misfits(model)]
-        said += [str(each.message) for each in caught]
+        # Those of other packages, about how they are called, are not for the user.
+        said += [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
         notes[name] = said[0] if said else ""
     if not models:
         reasons = "; ".join(f"{name}: {why}" for name, why in unfit.items())

@@ -127,4 +127,5 @@ def _spread(values: tuple[float, ...]) -> str:
     if not values:
         return ""
     mean = f"{np.mean(values):.4g}"
-    return f"{mean} ± {np.std(values, ddof=1):.2g}" if len(values) > 1 else mean
+    spread = np.std(values, ddof=1) if np.ptp(values) else 0.0  # Not a rounding error.
+    return f"{mean} ± {spread:.2g}" if len(values) > 1 else mean

@@ -39,7 +39,7 @@ def stable_learning_rate(
     x: Any = None,
     y: Any = None,
     loss: Any = None,
-    steps: int = 0,
+    steps: int = 20,
     margin: float = 0.1,
     batch_size: int = 1024,
 ) -> StableLearningRate:
@@ -72,7 +72,8 @@ def stable_learning_rate(
         y: Targets, as the loss takes them.
         loss: A loss in place of the compiled one. Defaults to `None`.
         steps: Steps of gradient descent to run at `1 - margin` and at `1 + margin`
-            times the limit. Defaults to `0`: no runs.
+            times the limit, which shows whether the limit is one. `0` runs nothing.
+            Defaults to `20`.
         margin: How far from the limit, between 0 and 1. Defaults to `0.1`.
         batch_size: Samples that are evaluated at a time. Defaults to `1024`.
 

@@ -34,6 +34,13 @@ def test_a_quadratic_converges_just_below_the_limit_and_diverges_just_above():
         np.testing.assert_array_equal(now, then)
 
 
+def test_it_runs_on_each_side_unless_told_not_to(data, network):
+    model = network()
+    below, above = probes.stable_learning_rate(model, *data).runs.items()
+    assert below[0] < above[0] and below[1].shape == above[1].shape == (21,)
+    assert probes.stable_learning_rate(model, *data, steps=0).runs == {}
+
+
 def test_a_run_that_is_not_finite_ends_at_infinity(data):
     model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3)])
     model.compile(loss="mse")
