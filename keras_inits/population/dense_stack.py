@@ -35,8 +35,13 @@ class DenseStack:
     """
 
     def __init__(self, stack: Sequence[keras.Layer]) -> None:
-        """Keeps the layers."""
-        self.stack = stack
+        """Keeps the layers, without activations that do nothing."""
+        self.stack = [
+            layer
+            for layer in stack
+            if isinstance(layer, layers.Dense)
+            or layer.activation is not keras.activations.linear
+        ]
 
     def __call__(self, weights: Sequence[Any], x: Any, seed_of: np.ndarray) -> Any:
         """Returns the outputs `(members, batch, units)`.
@@ -58,11 +63,13 @@ class DenseStack:
                     signal = ops.matmul(ops.transpose(kernel, (0, 2, 1)), signal)
                 if layer.use_bias:
                     signal = signal + ops.expand_dims(next(remaining), -1)
+            if layer is self.stack[-1]:
+                # Keras hangs logits on what this returns.
+                return layer.activation(_units_last(signal))
             if layer.activation in _ELEMENTWISE:
                 signal = layer.activation(signal)
             else:
                 signal = _units_last(layer.activation(_units_last(signal)))
-        return _units_last(signal)
 
 
 def chain(model: keras.Model) -> list[keras.Layer] | None:

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_inits.population.learning_rates import MemberLearningRates
 from keras_inits.population.packing import Packing
 
 _ELEMENTWISE = "SGD Adam AdamW Adamax Nadam Adagrad Adadelta RMSprop Ftrl Lion".split()
@@ -19,7 +20,44 @@ _MIXING = {
 }
 
 
-def check(optimizer: Any) -> None:
+def adapt(optimizer: Any, packing: Packing, members: int) -> None:
+    """Has an optimizer take the step of every member, or refuses it.
+
+    Args:
+        optimizer: The optimizer.
+        packing: How the trainable variables of a member lie in what it trains.
+        members: Number of members.
+
+    Raises:
+        ValueError: If its step mixes entries, or if it has learning rates for another
+            number of members.
+    """
+    _check(optimizer)
+    optimizer.update_step = _fused(optimizer)
+    optimizer._clip_gradients = functools.partial(_clip_each_member, packing, optimizer)
+    rates = optimizer._learning_rate
+    if isinstance(rates, MemberLearningRates):
+        if len(rates.rates) != members:
+            raise ValueError(
+                f"There must be one learning rate for each of the {members} members. "
+                f"Received: rates={rates.rates}"
+            )
+        optimizer.apply = _applied_by_member(optimizer, rates)
+
+
+def _applied_by_member(
+    optimizer: Any, rates: MemberLearningRates
+) -> Callable[..., Any]:
+    """Returns the `apply` of an optimizer, with a rate for each member within it."""
+
+    def apply(*args: Any, **kwargs: Any) -> Any:
+        with rates.by_member():
+            return type(optimizer).apply(optimizer, *args, **kwargs)
+
+    return apply
+
+
+def _check(optimizer: Any) -> None:
     """Refuses an optimizer whose step mixes entries, and warns of an unknown one."""
     name = type(optimizer).__name__
     if name in _MIXING:
@@ -36,7 +74,7 @@ def check(optimizer: Any) -> None:
         )
 
 
-def fused(optimizer: Any) -> Callable[..., Any]:
+def _fused(optimizer: Any) -> Callable[..., Any]:
     """Returns the step of an optimizer, compiled: it passes once over its variables.
 
     Operation by operation, Adam reads and writes the weights of all members some
@@ -64,7 +102,7 @@ def fused(optimizer: Any) -> Callable[..., Any]:
     return compiled_step
 
 
-def clip_each_member(
+def _clip_each_member(
     packing: Packing, optimizer: Any, gradients: list[Any]
 ) -> list[Any]:
     """Clips as `optimizer` would clip the gradients of each member alone."""

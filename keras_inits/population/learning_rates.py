@@ -1,6 +1,7 @@
 """A learning rate for each member of a population."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -12,8 +13,9 @@ from keras import ops
 class MemberLearningRates(keras.optimizers.schedules.LearningRateSchedule):
     """Gives each member of a `Population` a constant learning rate of its own.
 
-    An optimizer multiplies its step by the learning rate. Here that is a column with a
-    row for each member, as the matrices of weights of a population have.
+    An optimizer multiplies its step by the learning rate. In the step of a population
+    that is a column with a row for each member, as the matrices of weights have.
+    Callbacks, which ask for the learning rate outside of it, get one number, the mean.
 
     Examples:
     >>> import keras
@@ -45,10 +47,21 @@ class MemberLearningRates(keras.optimizers.schedules.LearningRateSchedule):
                 "`rates` must be finite numbers of at least 0, one for each member. "
                 f"Received: rates={list(rates)}"
             )
+        self._by_member = False
 
     def __call__(self, step: Any) -> Any:
-        """Returns the rates `(members, 1)`, the same in every step."""
-        return ops.convert_to_tensor(np.array(self.rates, "float32")[:, None])
+        """Returns the mean of the rates, `(members, 1)` of them within `by_member`."""
+        rates = np.array(self.rates, "float32")[:, None]
+        return ops.convert_to_tensor(rates if self._by_member else rates.mean())
+
+    @contextlib.contextmanager
+    def by_member(self) -> Iterator[None]:
+        """Gives each member its own rate within a block."""
+        self._by_member = True
+        try:
+            yield
+        finally:
+            self._by_member = False
 
     def get_config(self) -> dict[str, Any]:
         """Returns the rates."""

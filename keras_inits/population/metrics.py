@@ -1,6 +1,7 @@
 """What each member of a population scores: its losses and metrics, by epoch."""
 
-from types import SimpleNamespace
+import contextlib
+import functools
 from typing import Any
 
 import keras
@@ -11,110 +12,84 @@ from keras_inits.population.batches import SeedBatches
 
 
 class MemberMetrics(keras.metrics.Metric):
-    """Keeps the loss and the state of the compiled metrics of every member.
+    """Keeps the state of all metrics of a network for every member.
 
-    The compiled metrics hold the state of one model. Theirs is stacked here, on a
-    leading axis of members, and they are applied to one slice of it at a time.
+    The metrics of a network are its loss, the losses of its outputs, those that it is
+    compiled with and those that its layers own. They hold the state of one model;
+    theirs is stacked here, on a leading axis of members.
 
     Args:
-        compiled: What Keras made of `compile(metrics=...)`, or `None`.
+        network: The compiled network.
         members: Number of members.
     """
 
-    def __init__(self, compiled: Any, members: int) -> None:
-        """Makes the state of the losses; that of the metrics needs data."""
+    def __init__(self, network: keras.Model, members: int) -> None:
+        """Keeps the network; what state its metrics have is known from data."""
         super().__init__(name="members")
-        self._hidden = SimpleNamespace(compiled=compiled)
+        # Out of Keras' sight, which would save its weights with the metrics.
+        self._network = lambda: network
         self._members = members
-        self._losses = self.add_variable((members,), "zeros", name="losses")
-        self._samples = self.add_variable((), "zeros", name="samples")
         self.states: list[Any] = []
+        """One variable `(members, ...)` for each of the network's metrics."""
 
-    def build(self, *sample: Any) -> None:
-        """Makes the state of the metrics from the targets and outputs of one member."""
-        compiled = self._hidden.compiled
-        if compiled is None or self.states:
+    def build(self, batch: tuple[Any, Any, Any]) -> None:
+        """Makes the state from the shapes of the batch of one member."""
+        if self.states:
             return
-        compiled.update_state(*sample)
-        self.states = [
-            self.add_variable(
-                (self._members, *variable.shape),
-                "zeros",
-                dtype=variable.dtype,
-                name=f"state_{index}",
-            )
-            for index, variable in enumerate(compiled.variables)
-        ]
-
-    @property
-    def are_means(self) -> bool:
-        """Whether every metric is a mean over samples, as accuracies and errors are.
-
-        These need no mapping over members: they are taken over all samples of all
-        members at once, and summed for each member. What a user's own metric does
-        with a batch is not known.
-        """
-        metrics = self._hidden.compiled.metrics if self.states else []
-        mean = keras.metrics.MeanMetricWrapper
-        return all(
-            isinstance(metric, mean)
-            and type(metric) is not mean  # A function of a user.
-            and type(metric).__module__.startswith("keras.")
-            and metric._fn_kwargs.get("axis", -1) == -1
-            for metric in metrics
-        )
-
-    def update_means(self, y: Any, y_pred: Any) -> None:
-        """Adds targets and outputs `(members, batch, ...)` to all metrics."""
-        batch = ops.shape(y_pred)[1]
-        y, y_pred = (ops.reshape(a, (-1, *a.shape[2:])) for a in (y, y_pred))
-        for metric, total, count in zip(
-            self._hidden.compiled.metrics,
-            self.states[::2],
-            self.states[1::2],
-            strict=True,
-        ):
-            values = metric._fn(y, y_pred, **metric._fn_kwargs)
-            values = ops.reshape(values, (self._members, batch, -1))
-            values = ops.cast(ops.mean(values, axis=-1), total.dtype)
-            total.assign_add(ops.sum(values, axis=1))
-            count.assign_add(ops.full(count.shape, batch, count.dtype))
-
-    def update_losses(self, losses: Any, batch: Any) -> None:
-        """Adds the mean losses `(members,)` of a batch of so many samples."""
-        batch = ops.cast(batch, self._losses.dtype)
-        self._losses.assign_add(ops.cast(losses, self._losses.dtype) * batch)
-        self._samples.assign_add(batch)
+        network = self._network()
+        with outside_graph():
+            network._symbolic_build(data_batch=batch)
+            network.reset_metrics()
+            self.states = [
+                self.add_variable(
+                    (self._members, *variable.shape),
+                    "zeros",
+                    dtype=variable.dtype,
+                    name=f"state_{index}",
+                )
+                for index, variable in enumerate(network.metrics_variables)
+            ]
+            self.reset_state()
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Refuses: the population maps the metrics over its members."""
-        raise TypeError("Use `update_losses`, and assign to `states`.")
+        raise TypeError("Assign to `states`.")
 
     def result(self) -> dict[str, Any]:
-        """Returns the value `(members,)` of the loss and of every metric."""
-        values = {"loss": self._losses / ops.maximum(self._samples, 1)}
-        if self.states and self.are_means:
-            means = zip(self.states[::2], self.states[1::2], strict=True)
-            compiled = self._hidden.compiled.result()
-            values |= {
-                name: ops.divide_no_nan(total, count)
-                for name, (total, count) in zip(compiled, means, strict=True)
-            }
-        elif self.states:
-            values |= ops.vectorized_map(
-                self._hidden.compiled.stateless_result,
-                [ops.convert_to_tensor(state) for state in self.states],
-            )
-        return values
+        """Returns the value `(members, ...)` of the loss and of every metric."""
+        return self._result() if self.states else {}
+
+    @functools.cached_property
+    def _result(self) -> Any:
+        network = self._network()
+
+        def of_member(states: list[Any]) -> dict[str, Any]:
+            with keras.StatelessScope(
+                list(zip(network.metrics_variables, states, strict=True))
+            ):
+                # A metric may return its variable.
+                return {
+                    name: ops.convert_to_tensor(value) + 0
+                    for name, value in _flat(network.get_metrics_result()).items()
+                }
+
+        def results() -> dict[str, Any]:
+            states = [ops.convert_to_tensor(state) for state in self.states]
+            return ops.vectorized_map(of_member, states)
+
+        if keras.backend.backend() != "tensorflow":
+            return results
+        import tensorflow as tf
+
+        return tf.function(results)  # Mapping takes long where it is not traced once.
 
     def reset_state(self) -> None:
-        """Sets every member back to the state that a metric begins with."""
-        self._losses.assign(ops.zeros(self._losses.shape))
-        self._samples.assign(0)
+        """Sets every member back to the state that its metrics begin with."""
         if self.states:
-            self._hidden.compiled.reset_state()
+            network = self._network()
+            network.reset_metrics()
             for state, first in zip(
-                self.states, self._hidden.compiled.variables, strict=True
+                self.states, network.metrics_variables, strict=True
             ):
                 state.assign(ops.broadcast_to(first, state.shape))
 
@@ -157,3 +132,20 @@ class MemberLogs(keras.callbacks.Callback):
             prefix + name: ops.convert_to_numpy(values)
             for name, values in self.model.member_metrics.result().items()
         }
+
+
+def _flat(results: dict[str, Any]) -> dict[str, Any]:
+    """Names results as Keras' logs do: what a metric returns by name is on its own."""
+    flat: dict[str, Any] = {}
+    for name, value in results.items():
+        flat |= _flat(value) if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def outside_graph() -> contextlib.AbstractContextManager[Any]:
+    """Lifts a block out of the graph that TensorFlow may be tracing."""
+    if keras.backend.backend() != "tensorflow":
+        return contextlib.nullcontext()
+    import tensorflow as tf
+
+    return tf.init_scope()

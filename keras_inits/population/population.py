@@ -1,7 +1,6 @@
 """Many copies of one network, trained as one Keras model."""
 
 import contextlib
-import functools
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -18,11 +17,15 @@ from keras_inits.population.batches import (
     is_per_seed,
     split_per_seed,
     swap_axes,
-    take,
 )
-from keras_inits.population.evaluation import Evaluation, Record
+from keras_inits.population.forward import Batch, Forward, Record
 from keras_inits.population.metrics import MemberLogs, MemberMetrics
 from keras_inits.population.packing import Packing
+
+_STEPS = (
+    "fit evaluate predict train_step test_step predict_step make_train_function "
+    "make_test_function make_predict_function"
+).split()
 
 
 class Population(keras.Model):
@@ -83,8 +86,9 @@ class Population(keras.Model):
         members = members_module.check(members)
         model = members_module.build_one(build, members[0])
         # Out of Keras' sight: the variables of this model hold no member.
+        _check_steps(model)
         self._hidden = SimpleNamespace(build=build, members=members, model=model)
-        self._hidden.logs = MemberLogs(None)
+        self._hidden.logs, self._hidden.metrics = MemberLogs(None), None
         states = members_module.initial_states(build, members, model)
         # Not a mere attribute: Keras would take its variables for those of this model.
         self._hidden.packing = packing = Packing(members_module.variables(model))
@@ -92,13 +96,19 @@ class Population(keras.Model):
             self._add_matrix(*group[0], group[1])
             for group in zip(packing.groups.items(), packing.pack(states), strict=True)
         ]
-        self._hidden.evaluation = Evaluation(model, packing, len(members))
+        self._hidden.forward = Forward(model, packing, len(members))
         self._member_seeds = [member.get("seed") for member in members]
         self.output_names = getattr(model, "output_names", None)
         self.built = True
         if model.compiled:
-            config = model.get_compile_config()
-            self.compile(**keras.saving.deserialize_keras_object(config))
+            optimizer, model.optimizer = model.optimizer, None
+            self._compile(
+                # Another one, which may have been built for the network's variables.
+                type(optimizer).from_config(optimizer.get_config()),
+                model.run_eagerly,
+                model.steps_per_execution,
+                model.jit_compile,
+            )
 
     @property
     def network(self) -> keras.Model:
@@ -116,7 +126,7 @@ class Population(keras.Model):
             A context manager that yields a list; each evaluation of the population
             adds the tensors of all members, stacked.
         """
-        return self._hidden.evaluation.recorded(record)
+        return self._hidden.forward.recorded(record)
 
     @property
     def members(self) -> list[dict[str, Any]]:
@@ -151,26 +161,81 @@ class Population(keras.Model):
             variable.assign(value[0])
         return model
 
-    def compile(self, optimizer: Any = "rmsprop", *args: Any, **kwargs: Any) -> None:
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
         """Configures training, as `keras.Model.compile` does.
 
         `clipnorm` and `global_clipnorm` of the optimizer act on each member alone.
 
         Raises:
             ValueError: If the step of the optimizer mixes the entries of a variable,
-                and with it the members.
+                and with it the members, or if the loss would be scaled: whether a
+                gradient overflows is a matter of one member, a loss scale is not.
         """
+        network = self.network
         optimizer = keras.optimizers.get(optimizer)
-        elementwise.check(optimizer)
-        trained = Packing(self._hidden.model.trainable_variables)
-        optimizer.update_step = elementwise.fused(optimizer)
-        optimizer._clip_gradients = functools.partial(
-            elementwise.clip_each_member, trained, optimizer
+        if auto_scale_loss and network.dtype_policy.name == "mixed_float16":
+            raise ValueError(
+                "In mixed_float16 Keras scales the loss of each model by how often "
+                "its gradients overflow; members share one loss. Accepted: "
+                "`auto_scale_loss=False`, or mixed_bfloat16. "
+                "Received: auto_scale_loss=True"
+            )
+        network.compile(
+            optimizer=None,
+            loss=loss,
+            loss_weights=loss_weights,
+            metrics=metrics,
+            weighted_metrics=weighted_metrics,
         )
-        # Whether a gradient overflows is a matter of one member; a loss scale is not.
-        kwargs["auto_scale_loss"] = False
-        super().compile(optimizer, *args, **kwargs)
-        self.member_metrics = MemberMetrics(self._compile_metrics, len(self.members))
+        self._compile(optimizer, run_eagerly, steps_per_execution, jit_compile)
+
+    def _compile(
+        self, optimizer: Any, run_eagerly: bool, steps: int, jit_compile: bool | str
+    ) -> None:
+        """Configures training by the losses and metrics that the network has."""
+        packing = Packing(self.network.trainable_variables)
+        elementwise.adapt(optimizer, packing, len(self.members))
+        super().compile(
+            optimizer,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps,
+            jit_compile=jit_compile,
+            auto_scale_loss=False,
+        )
+        self._hidden.metrics = MemberMetrics(self.network, len(self.members))
+
+    @property
+    def member_metrics(self) -> MemberMetrics:
+        """The loss and metrics of every member."""
+        return self._hidden.metrics
+
+    @property
+    def metrics(self) -> list[Any]:
+        """What Keras resets, and keeps the state of."""
+        return [] if self._hidden.metrics is None else [self._hidden.metrics]
+
+    def get_config(self) -> dict[str, Any]:
+        """Refuses: what `build` does cannot be saved.
+
+        Raises:
+            NotImplementedError: Says what can be saved.
+        """
+        raise NotImplementedError(
+            "A population is not saved or cloned as a whole, since its `build` is any "
+            "function: `save_weights` and `load_weights` work between populations of "
+            "the same members, and `member(index)` returns a model that can be saved."
+        )
 
     def fit(
         self,
@@ -256,20 +321,27 @@ class Population(keras.Model):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Returns the outputs of all members, `(batch, members, ...)`."""
-        per_seed = is_per_seed(inputs)
-        outputs, kept, losses = self._hidden.evaluation(
-            self._matrices,
-            swap_axes(inputs[PER_SEED]) if per_seed else inputs,
-            self._seed_of if per_seed else None,
-            training,
+        if isinstance(inputs, Batch):
+            return inputs  # Of a step, whose outputs no one looks at.
+        seed_of = self._seed_of if is_per_seed(inputs) else None
+        outputs, untrained, _ = self._hidden.forward.outputs(
+            self._matrices, inputs, seed_of, training
         )
         if training:
-            untrained = [each for each in self._matrices if not each.trainable]
-            for matrix, value in zip(untrained, kept, strict=True):
-                matrix.assign(value)
-        for loss in losses:
-            self.add_loss(loss)
+            self._assign_untrained(untrained)
         return swap_axes(outputs)
+
+    # In a step, the data are the inputs, and what Keras does with outputs is done for
+    # each member within `compute_loss`: outputs that have left a member have lost what
+    # Keras had hung on them.
+
+    def train_step(self, *state_and_data: Any) -> Any:
+        """Trains all members on a batch."""
+        return super().train_step(*_with_batch(state_and_data))
+
+    def test_step(self, *state_and_data: Any) -> Any:
+        """Evaluates all members on a batch."""
+        return super().test_step(*_with_batch(state_and_data))
 
     def compute_loss(
         self,
@@ -279,53 +351,32 @@ class Population(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        """Returns the sum of the losses of the members."""
-        if self._compile_loss is None:
-            raise ValueError("No loss to compute. Provide a `loss` to `compile()`.")
-
-        def loss(state: Any, *data: Any) -> Any:
-            # Keras tracks the losses of several outputs in variables, which a mapped
-            # function must not change.
-            with keras.StatelessScope():
-                return self._compile_loss(*data)
-
-        losses = self._map(loss, [], x, y, y_pred, sample_weight)
-        for more in self.losses:
-            losses = losses + more
-        self.member_metrics.update_losses(losses, ops.shape(tree.flatten(y_pred)[0])[0])
+        """Returns the sum of the losses of the members on the `Batch` in `x`."""
+        metrics = self.member_metrics
+        self._build_metrics(x)
+        losses, untrained, states = self._hidden.forward.step(
+            self._matrices,
+            [ops.convert_to_tensor(state) for state in metrics.states],
+            x,
+            self._seed_of if is_per_seed(x.x) else None,
+            training,
+        )
+        if training:
+            self._assign_untrained(untrained)
+        for variable, value in zip(metrics.states, states, strict=True):
+            variable.assign(value)
         return ops.sum(losses)
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
     ) -> dict[str, Any]:
-        """Updates the metrics of every member and returns their means."""
-        metrics, scores = self._compile_metrics, self.member_metrics
-        if metrics is None:
-            return self.get_metrics_result()
-        per_seed = is_per_seed(x)
-        one = tree.map_structure(lambda outputs: outputs[:, 0], y_pred)
-        data = (y, sample_weight)
-        if per_seed:
-            data = tree.map_structure(lambda a: None if a is None else a[:, 0], data)
-        scores.build(data[0], one, data[1])
-        if sample_weight is None and scores.are_means and not tree.is_nested(y_pred):
-            if per_seed:
-                y = take(swap_axes(y), self._seed_of)
-            else:
-                y = ops.repeat(ops.expand_dims(y, 0), len(self.members), axis=0)
-            scores.update_means(y, swap_axes(y_pred))
-        else:
-            states = [ops.convert_to_tensor(state) for state in scores.states]
-            step = metrics.stateless_update_state
-            states = self._map(step, states, x, y, y_pred, sample_weight)
-            for variable, value in zip(scores.states, states, strict=True):
-                variable.assign(value)
+        """Returns the means over members of what `compute_loss` has counted."""
         return self.get_metrics_result()
 
     def get_metrics_result(self) -> dict[str, Any]:
         """Returns the mean over members of the loss and of every metric."""
         return {
-            name: ops.mean(values)
+            name: ops.mean(values, axis=0)
             for name, values in self.member_metrics.result().items()
         }
 
@@ -353,26 +404,32 @@ class Population(keras.Model):
             name=name,
         )
 
-    def _map(
-        self,
-        function: Any,
-        state: list[Any],
-        x: Any,
-        y: Any,
-        y_pred: Any,
-        sample_weight: Any,
-    ) -> Any:
-        """Maps `function(state, y, y_pred, sample_weight)` over the members."""
-        given = {"y": y, "sample_weight": sample_weight}
-        given = {name: data for name, data in given.items() if data is not None}
-        own = take(swap_axes(given), self._seed_of) if is_per_seed(x) else {}
+    def _assign_untrained(self, values: list[Any]) -> None:
+        untrained = (matrix for matrix in self._matrices if not matrix.trainable)
+        # A network that changes none returns none.
+        for matrix, value in zip(untrained, values, strict=bool(values)):
+            matrix.assign(value)
 
-        def member(each: Any) -> Any:
-            state, y_pred, own = each
-            data = given | own
-            return function(state, data.get("y"), y_pred, data.get("sample_weight"))
+    def _build_metrics(self, batch: Batch) -> None:
+        if is_per_seed(batch.x):
+            batch = batch._replace(x=batch.x[PER_SEED])
+            batch = tree.map_structure(
+                lambda data: None if data is None else data[:, 0], batch
+            )
+        self.member_metrics.build(tuple(batch))
 
-        return ops.vectorized_map(member, (state, swap_axes(y_pred), own))
+    def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Makes the state of the metrics before Keras asks for it."""
+        if data_batch is None:
+            _, _, batches = next(iter(iterator))
+            data_batch = batches[0] if isinstance(batches, list | tuple) else None
+            data_batch = next(batches) if data_batch is None else data_batch
+        self._build_metrics(Batch(*keras.utils.unpack_x_y_sample_weight(data_batch)))
+        super()._symbolic_build(data_batch=data_batch)
+
+    def _flatten_metrics_in_order(self, logs: dict[str, Any]) -> Any:
+        """Returns what `evaluate` does, in the order of the network's metrics."""
+        return self.network._flatten_metrics_in_order(logs)
 
     def _by_seed(
         self, x: Any, y: Any, batch_size: int, split: float, kwargs: dict[str, Any]
@@ -393,3 +450,22 @@ class Population(keras.Model):
             SeedBatches(x, y, self.seeds, train, batch_size, shuffle),
             SeedBatches(x, y, self.seeds, held_out, validation_size, shuffle=False),
         )
+
+
+def _with_batch(state_and_data: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Makes a `Batch`, all in one, the inputs of a step."""
+    *state, data = state_and_data
+    return *state, (Batch(*keras.utils.unpack_x_y_sample_weight(data)),)
+
+
+def _check_steps(model: keras.Model) -> None:
+    """Refuses a model that trains or evaluates itself in a way of its own."""
+    for name in _STEPS:
+        step = getattr(model, name)
+        if getattr(step, "__func__", None) is not getattr(keras.Model, name):
+            raise ValueError(
+                f"A population takes the steps of plain `fit`, and cannot use a "
+                f"`{name}` of the network's own; a `compute_loss`, `compute_metrics` "
+                f"or `call` of its own it can. Received: {type(model).__name__}, which "
+                f"has one"
+            )

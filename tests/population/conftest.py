@@ -72,10 +72,8 @@ def assert_as_apart(apart, assert_trained_as):
         fits = apart(population, compiled, lambda seed: (x, y), **fit)
         assert_trained_as(population, fits)
         logs = population.member_logs
-        # A population leaves out what each of several outputs adds to the loss.
-        parts = {f"{name}_loss" for name in population.output_names or ()}
         for index, alone in enumerate(fits):
-            assert logs.keys() == alone.logs.keys() - parts
+            assert logs.keys() == alone.logs.keys()
             for name, values in logs.items():
                 np.testing.assert_allclose(
                     values[:, index], alone.logs[name], rtol=1e-5, err_msg=name
