@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -27,7 +28,7 @@ class MemberMetrics(keras.metrics.Metric):
         """Keeps the network; what state its metrics have is known from data."""
         super().__init__(name="members")
         # Out of Keras' sight, which would save its weights with the metrics.
-        self._network = lambda: network
+        self._network: Callable[[], keras.Model] = lambda: network
         self._members = members
         self.states: list[Any] = []
         """One variable `(members, ...)` for each of the network's metrics."""

@@ -87,6 +87,10 @@ class Population(keras.Model):
         model = members_module.build_one(build, members[0])
         # Out of Keras' sight: the variables of this model hold no member.
         _check_steps(model)
+        if keras.backend.backend() == "tensorflow":
+            from keras_inits.population import pfor
+
+            pfor.register()
         self._hidden = SimpleNamespace(build=build, members=members, model=model)
         self._hidden.logs, self._hidden.metrics = MemberLogs(None), None
         states = members_module.initial_states(build, members, model)
@@ -303,6 +307,9 @@ class Population(keras.Model):
                 for data in (x, kwargs.get("validation_data"))
             )
         self._hidden.logs = logs
+        if self.optimizer is not None and not self.optimizer.built:
+            # TensorFlow would trace a step that makes variables twice.
+            self.optimizer.build(self.trainable_variables)
         if isinstance(callbacks, keras.callbacks.CallbackList):
             logs.set_model(self)
             callbacks.callbacks.insert(0, logs)
@@ -411,12 +418,23 @@ class Population(keras.Model):
             matrix.assign(value)
 
     def _build_metrics(self, batch: Batch) -> None:
-        if is_per_seed(batch.x):
-            batch = batch._replace(x=batch.x[PER_SEED])
-            batch = tree.map_structure(
-                lambda data: None if data is None else data[:, 0], batch
+        """Makes the state of the metrics from the shapes of a batch, where known."""
+        per_seed = is_per_seed(batch.x)
+
+        def of_member(data: Any) -> Any:
+            shape = getattr(data, "shape", None)
+            if shape is None:
+                return None
+            rows, *rest = shape
+            return keras.KerasTensor(
+                (rows, *rest[per_seed:]), keras.backend.standardize_dtype(data.dtype)
             )
-        self.member_metrics.build(tuple(batch))
+
+        if per_seed:
+            batch = batch._replace(x=batch.x[PER_SEED])
+        shapes = [getattr(data, "shape", None) for data in tree.flatten(batch)]
+        if all(getattr(shape, "rank", 0) is not None for shape in shapes):
+            self.member_metrics.build(tree.map_structure(of_member, tuple(batch)))
 
     def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         """Makes the state of the metrics before Keras asks for it."""
@@ -426,6 +444,20 @@ class Population(keras.Model):
             data_batch = next(batches) if data_batch is None else data_batch
         self._build_metrics(Batch(*keras.utils.unpack_x_y_sample_weight(data_batch)))
         super()._symbolic_build(data_batch=data_batch)
+
+    def _maybe_symbolic_build(
+        self, iterator: Any = None, data_batch: Any = None
+    ) -> None:
+        """Does so on TensorFlow, which traces a step that makes variables twice."""
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if replicas > 1:
+            raise ValueError(
+                "A population trains on one device; its members are what is "
+                f"distributed. Received: a strategy of {replicas} replicas"
+            )
+        if data_batch is None:
+            data_batch = iterator._get_iterator().element_spec
+        self._build_metrics(Batch(*keras.utils.unpack_x_y_sample_weight(data_batch)))
 
     def _flatten_metrics_in_order(self, logs: dict[str, Any]) -> Any:
         """Returns what `evaluate` does, in the order of the network's metrics."""
