@@ -137,7 +137,7 @@ def _chain(objective: Objective, size: int, x: Any) -> list[Call]:
                 f"'{call.name}'"
             )
     last = calls[-1]
-    if objective.last_layer is None or last.layer is not objective.last_layer:
+    if objective.last_layer is not last.layer:
         return calls
     if not last.layer.weights:
         return calls[:-1]

@@ -11,9 +11,10 @@ from keras import ops, tree
 from keras_inits.calibration.layers import check_model
 from keras_inits.probes.activity import check_inputs, evaluate
 from keras_inits.probes.differentiation import check_backend, compiled, jvp, vjp
-from keras_inits.probes.logits import last_layer, last_logits
+from keras_inits.probes.logits import Last, last_layer, last_logits
 from keras_inits.probes.training_loss import (
     batches,
+    check_loss,
     check_reduction,
     check_targets,
     judge,
@@ -166,8 +167,8 @@ class Objective:
         return self._judge.compute_loss(x=x, y=y, y_pred=outputs, sample_weight=None)
 
     @functools.cached_property
-    def last_layer(self) -> keras.Layer | None:
-        """The layer whose activation is left out of `z`, `None` if none is."""
+    def last_layer(self) -> Last:
+        """What is left out of `z`: the activation of a layer, or one by itself."""
         return last_layer(self.model, self.batches[0][1]) if self.logits else None
 
     def _point(self, weights: np.ndarray | None) -> Any:
@@ -289,6 +290,7 @@ class Objective:
     def _check_loss(self) -> None:
         _, x, y = self.batches[0]
         x, y = (tree.map_structure(lambda tensor: tensor[:1], part) for part in (x, y))
+        check_loss(self._judge, self.model, x)
         try:
             shape = tuple(self._loss([v.value for v in self.variables], x, y).shape)
         except Exception as error:  # Each backend has its own.

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from keras_inits.probes.activity import evaluate
+
 
 def judge(model: keras.Model, loss: Any) -> keras.Model:
     """Returns the model that says what the loss of outputs is.
@@ -16,19 +18,38 @@ def judge(model: keras.Model, loss: Any) -> keras.Model:
         loss: A loss in its place, or `None`.
 
     Raises:
-        ValueError: If there is no loss.
+        ValueError: If the model is not compiled and there is no loss.
     """
     if loss is not None:
         other = keras.Sequential(name="judge")
         other.compile(loss=loss)
         return other
-    own = type(model).compute_loss is not keras.Model.compute_loss
-    if not model.compiled or (model.loss is None and not own):
-        raise ValueError(
-            "The model must be compiled with a loss, or `loss` given. "
-            f"Received: model={model.name}, loss=None"
-        )
+    if not model.compiled:
+        raise _no_loss(model)
     return model
+
+
+def check_loss(judge: keras.Model, model: keras.Model, x: Any) -> None:
+    """Raises an error if neither `judge` nor the layers of the model have a loss.
+
+    Args:
+        judge: From `judge`.
+        model: The model, whose layers may add to the loss.
+        x: Inputs.
+    """
+    own = type(judge).compute_loss is not keras.Model.compute_loss
+    if judge.loss is None and not own:
+        with keras.StatelessScope(collect_losses=True):
+            evaluate(model, x)
+            if not model.losses:
+                raise _no_loss(model)
+
+
+def _no_loss(model: keras.Model) -> ValueError:
+    return ValueError(
+        "The model must be compiled with a loss, have layers that add one, or `loss` "
+        f"be given. Received: model={model.name}, loss=None"
+    )
 
 
 def check_targets(y: Any, samples: int) -> None:
