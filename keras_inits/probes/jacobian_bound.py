@@ -137,7 +137,8 @@ def _chain(objective: Objective, size: int, x: Any) -> list[Call]:
                 f"'{call.name}'"
             )
     last = calls[-1]
-    if objective.last_layer is not last.layer:
+    output = objective.last_layer
+    if not isinstance(output, keras.Layer) or output is not last.layer:
         return calls
     if not last.layer.weights:
         return calls[:-1]
