@@ -45,6 +45,11 @@ def adapt(optimizer: Any, packing: Packing, members: int) -> None:
         optimizer.apply = _applied_by_member(optimizer, rates)
 
 
+def changes_without_gradient(optimizer: Any) -> bool:
+    """Tells whether an optimizer changes a variable whose gradient is 0."""
+    return bool(optimizer.weight_decay) or isinstance(optimizer, keras.optimizers.Ftrl)
+
+
 def _applied_by_member(
     optimizer: Any, rates: MemberLearningRates
 ) -> Callable[..., Any]:

@@ -62,6 +62,8 @@ class Forward:
         layers = chain(model)
         self.stack = None if layers is None else DenseStack(layers)
         self.parts = np.array_split(np.arange(members), min(_parts(), members))
+        self.decays = False
+        """Whether the optimizer changes variables that have no gradient too."""
         self._takes_training = "training" in inspect.signature(model.call).parameters
         self._record: Record | None = None
         self._recorded: list[Any] = []
@@ -242,6 +244,8 @@ class Forward:
             else:
                 y_pred, recorded = self._record(evaluate)
             result = result_of(y_pred, batch)
+        if training and self.decays and metrics:
+            _check_gradients(variables, state, result)
         state, metrics = (
             [scope.get_current_value(variable) for variable in part]
             for part in (variables, counted)
@@ -290,6 +294,30 @@ def hung(outputs: list[Any]) -> Any:
     if logits:
         (y_pred._keras_logits,) = logits
     return y_pred
+
+
+def _check_gradients(variables: Sequence[Any], state: Sequence[Any], loss: Any) -> None:
+    """Refuses variables that have no gradient, which TensorFlow's Keras leaves alone.
+
+    In the matrices of a population they have a gradient of 0, as all have on the other
+    backends, and what an optimizer does without a gradient would be done to them.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+
+    gradients = tf.gradients(loss, list(state))
+    unused = [
+        variable.path
+        for variable, gradient in zip(variables, gradients, strict=True)
+        if variable.trainable and gradient is None
+    ]
+    if unused:
+        raise ValueError(
+            "An optimizer with weight decay, and Ftrl, would change variables that the "
+            "loss does not depend on. They must not be trainable, or the optimizer be "
+            f"another. Received: {', '.join(unused)}"
+        )
 
 
 def _check_logs(model: keras.Model, logs: dict[str, Any]) -> None:

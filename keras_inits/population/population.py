@@ -217,6 +217,8 @@ class Population(keras.Model):
             jit_compile=jit_compile,
             auto_scale_loss=False,
         )
+        decays = elementwise.changes_without_gradient(optimizer)
+        self._hidden.forward.decays = decays
         self._hidden.metrics = MemberMetrics(self.network, len(self.members))
 
     @property

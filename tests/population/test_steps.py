@@ -64,9 +64,7 @@ def test_saturated_outputs(scale, hidden, units, output, loss, apart, assert_as_
     saturated = float(np.mean(np.abs(population(scale * X) - 0.5) > 0.4999))
     if scale > 1 and "norm" not in hidden:
         assert saturated > 0.3
-    assert_as_apart(
-        population, compiled, scale * X, y, least=0, batch_size=8, epochs=1
-    )
+    assert_as_apart(population, compiled, scale * X, y, least=0, batch_size=8, epochs=1)
 
 
 def test_masks_of_outputs(assert_as_apart):
@@ -334,6 +332,39 @@ def test_state_that_a_member_has(assert_as_apart):
 
 
 # What is refused, or said
+
+
+class Unused(keras.Layer):
+    """Has a kernel that nothing depends on."""
+
+    def __init__(self):
+        super().__init__()
+        self.kernel = self.add_weight((2, 2), name="kernel")
+
+    def call(self, inputs):
+        return inputs + 0.0
+
+
+def unused(initializer):
+    return dense(initializer, end=[Unused()])
+
+
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
+def test_variables_without_a_gradient(apart):
+    population = Population(unused, MEMBERS)
+
+    def compiled():
+        return {"optimizer": keras.optimizers.AdamW(0.01), "loss": "mse"}
+
+    # Plain Keras does not let the weights decay that have no gradient.
+    alone = apart(population, compiled, lambda _: (X, Y), **BATCHES)[0]
+    assert np.array_equal(alone.start[-1], alone.end[-1])
+    population.compile(**compiled())
+    with pytest.raises(ValueError, match=r"loss does not depend on.*unused\S*/kernel"):
+        population.fit(X, Y, verbose=0)
+    population.compile("adam", "mse")
+    population.fit(X, Y, verbose=0)
+    assert np.array_equal(alone.start[-1], population.member(0).get_weights()[-1])
 
 
 def test_saving_says_what_works(tmp_path):
