@@ -7,7 +7,19 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_inits.population.initial_values import (
+    Blueprint,
+    Start,
+    resolve,
+    same,
+    without_garbage_collection,
+)
+from keras_inits.population.seeding import drawn_anew, seeded
+
 Build = Callable[..., keras.Model]
+
+_COLLECTED = 32  # Models that may lie about before their memory is taken back.
+_FEW = 3  # Members of one kind, for which a shortcut is not worth its check.
 
 
 def check(members: Any) -> list[dict[str, Any]]:
@@ -29,20 +41,31 @@ def check(members: Any) -> list[dict[str, Any]]:
 
 
 def build_one(build: Build, member: Mapping[str, Any]) -> keras.Model:
-    """Builds a member's model, with Keras seeded by its `seed` if it has one."""
-    arguments = dict(member)
-    if "seed" in member:
-        keras.utils.set_random_seed(member["seed"])
-        if not _takes(build, "seed"):
-            del arguments["seed"]
-    model = build(**arguments)
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"`build` must return a Keras model. Received: {model}")
+    """Builds a member's model, with Keras seeded by its `seed` if it has one.
+
+    The random numbers of the caller go on from where they are; those of a member that
+    has no seed are taken from them.
+    """
+    model = _call(build, member)
     if not (model.built and model.variables):
         raise ValueError(
             "`build` must return a model that is built and has weights: begin it with "
             f"keras.Input, or call it once. Received: {model}"
         )
+    return model
+
+
+def _call(build: Build, member: Mapping[str, Any]) -> keras.Model:
+    if "seed" not in member:
+        model = build(**member)
+    else:
+        with seeded(member["seed"]):
+            arguments = drawn_anew(dict(member))
+            if not _takes(build, "seed"):
+                del arguments["seed"]
+            model = build(**arguments)
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"`build` must return a Keras model. Received: {model}")
     return model
 
 
@@ -56,8 +79,8 @@ def initial_states(
 ) -> list[np.ndarray]:
     """Returns the initial value of each variable, stacked over the members.
 
-    Members that differ in their seed alone share one build where that gives the same
-    values; a deep network takes longer to build than to initialize.
+    `build` is called for every member, but only where that is needed are networks
+    built in full: `Blueprint` knows the others without their variables.
 
     Args:
         build: Function that builds a model.
@@ -67,30 +90,45 @@ def initial_states(
     Raises:
         ValueError: If a model differs from the first in more than its values.
     """
-    plan, compiled = _architecture(model), _compile_config(model)
-    states: list[Any] = [None] * len(members)
+    first = (_architecture(model), _compile_config(model))
+    own = _values(model)
+    blueprint = Blueprint(model, variables(model))
+
+    def told(index: int, lazily: bool) -> tuple[Start, keras.Model] | None:
+        if "seed" not in members[index]:
+            return None  # It draws from what the caller draws from: once, and in full.
+        return blueprint.start(lambda: _call(build, members[index]), lazily)
+
+    def built(index: int) -> Start:
+        if index == 0:
+            return own
+        other = build_one(build, members[index])
+        _check_alike(index, members[index], first, other)
+        return _values(other)
+
+    again = told(0, lazily=False)
+    reliable = again is not None and same(resolve([again[0]])[0], own)
+    starts: list[Start] = [[] for _ in members]
     for indices in _differing_in_seed(members):
-        first = indices[0]
-        one = build_one(build, members[first]) if first else model
-        _check_alike(first, members[first], (plan, compiled), one)
-        states[first] = _values(one)
-        seeds: dict[int, Any] = {i: members[i].get("seed") for i in indices}
-        second = next((i for i in indices if seeds[i] != seeds[first]), None)
-        draw = None
-        if second is not None and not _takes(build, "seed"):
-            draw = _redraw(one, states[first], seeds[first])
-        if second is not None and draw is not None:
-            # What draws the values of one seed need not draw those of the next, as
-            # where an initializer asks NumPy for random numbers.
-            states[second] = _values(build_one(build, members[second]))
-            if not all(map(np.array_equal, draw(seeds[second]), states[second])):
-                draw = None
-        for index in indices:
-            if states[index] is None and draw is not None:
-                states[index] = draw(seeds[index])
-            elif states[index] is None:
-                states[index] = _values(build_one(build, members[index]))
-    return [np.stack(values) for values in zip(*states, strict=True)]
+        one, last = indices[0], indices[-1]
+        start = told(one, lazily=False) if reliable else None
+        if start is not None:
+            _check_alike(one, members[one], first, start[1])
+            assigns = any(isinstance(value, np.ndarray) for value in start[0])
+            if assigns and not same(resolve([start[0]])[0], built(one)):
+                start = None
+        lazily = False
+        if start is not None and len(indices) > _FEW:
+            lazy, eager = told(last, lazily=True), told(last, lazily=False)
+            if lazy is not None and eager is not None:
+                lazily = same(lazy[0], eager[0])
+        with without_garbage_collection() as collect:
+            for count, index in enumerate(indices, start=1):
+                of_index = None if start is None else told(index, lazily)
+                starts[index] = built(index) if of_index is None else of_index[0]
+                if count % _COLLECTED == 0:
+                    collect()
+    return [np.stack(values) for values in zip(*resolve(starts), strict=True)]
 
 
 def _values(model: keras.Model) -> list[np.ndarray]:
@@ -109,74 +147,6 @@ def _differing_in_seed(members: Sequence[Mapping[str, Any]]) -> list[list[int]]:
         else:
             groups.append((rest, [index]))
     return [indices for _, indices in groups]
-
-
-def _redraw(
-    model: keras.Model, values: list[np.ndarray], seed: int | None
-) -> Callable[[int], list[np.ndarray]] | None:
-    """Returns what draws the values of `model` anew for another seed, if it can.
-
-    An initializer that is given no seed takes the next one from a stream that
-    `set_random_seed` starts. It can be drawn anew from its place in the stream of
-    another seed, provided that drawing it from its place in this one gives the values
-    that `model` has; else there is more to the build than its initializers.
-    """
-    if seed is None:
-        return None
-    owner = {
-        id(variable): layer
-        for layer in model._flatten_layers()  # the innermost layer comes last
-        for variable in layer.variables
-    }
-    initializers = [
-        _initializer(owner[id(variable)], variable.name)
-        for variable in variables(model)
-    ]
-    if None in initializers:
-        return None
-    configs = [initializer.get_config() for initializer in initializers]
-    unseeded = [
-        index
-        for index, config in enumerate(configs)
-        if "seed" in config and config["seed"] is None
-    ]
-    length = 2 * len(unseeded) + 8
-    stream = _default_seeds(seed, length)
-    try:
-        places = {i: stream.index(initializers[i].seed) for i in unseeded}
-    except ValueError:
-        return None
-
-    def value(index: int, initializer: Any) -> np.ndarray:
-        old = values[index]
-        return keras.ops.convert_to_numpy(initializer(old.shape, dtype=old.dtype.name))
-
-    def draw(seed: int) -> list[np.ndarray]:
-        stream = _default_seeds(seed, length)
-        drawn = list(values)
-        for index, place in places.items():
-            config = {**configs[index], "seed": stream[place]}
-            drawn[index] = value(index, type(initializers[index]).from_config(config))
-        return drawn
-
-    fixed = [value(i, init) for i, init in enumerate(initializers) if i not in places]
-    known = [old for i, old in enumerate(values) if i not in places]
-    same = all(map(np.array_equal, draw(seed) + fixed, values + known))
-    return draw if same else None
-
-
-def _initializer(layer: keras.Layer, variable: str) -> Any:
-    """Returns what a layer says it initializes a variable with, `None` if nothing."""
-    for name in (variable, variable.removesuffix("_kernel")):
-        initializer = getattr(layer, f"{name}_initializer", None)
-        if isinstance(initializer, keras.Initializer):
-            return initializer
-    return None
-
-
-def _default_seeds(seed: int, length: int) -> list[int]:
-    keras.utils.set_random_seed(seed)
-    return [keras.initializers.RandomNormal().seed for _ in range(length)]
 
 
 def _takes(function: Callable[..., Any], argument: str) -> bool:
@@ -217,7 +187,8 @@ def _architecture(model: keras.Model) -> list[Any]:
             parts.append((type(layer).__name__, _without_initial(config)))
         parts += _wiring(config)
     return parts + [
-        (variable.path.split("/")[-1], tuple(variable.shape), variable.dtype)
+        # Keras numbers the names of weights that were given none.
+        (variable.name.rstrip("_0123456789"), tuple(variable.shape), variable.dtype)
         for variable in variables(model)
     ]
 
