@@ -14,6 +14,7 @@ from keras_inits.initialize import initialize
 from keras_inits.initializers import GSM, RAI
 from keras_inits.initializers.kernel import check_real
 from keras_inits.population import Population
+from keras_inits.population.seeding import drawn_anew, is_unseeded, seeded
 from keras_inits.ranking import Compared, Comparison
 from keras_inits.verdict import gradient_limit
 
@@ -31,6 +32,7 @@ USUAL = (
 _SEEN = 512  # Samples on which units are looked at, and the curvature is taken.
 
 
+@seeded(0)  # Also a name that is looked up draws a seed.
 def compare(
     build: Callable[[Any], keras.Model],
     x: Any,
@@ -68,8 +70,9 @@ def compare(
         build: Returns a compiled model for an initializer, a new one in each call.
         x: Inputs, an array `(samples, ...)`, or a list or dictionary of arrays.
         y: Targets, as the loss takes them.
-        initializers: Names or objects, or a dictionary of them by name. Defaults to
-            `"all"`: those of this package and the usual ones of Keras.
+        initializers: Names or objects, or a dictionary of them by name. An object
+            without a seed is drawn anew for every seed. Defaults to `"all"`: those of
+            this package and the usual ones of Keras.
         seeds: How many seeds each is drawn with. Defaults to `3`.
         steps: How many steps of training. Defaults to `500`.
         batch_size: Samples in a batch. Defaults to `32`.
@@ -98,7 +101,7 @@ def compare(
     train, held_out = _split(x, y, validation_split)
 
     def member(initializer: str) -> keras.Model:
-        given = chosen[initializer]
+        given = drawn_anew(chosen[initializer])
         model = build(given)
         if initializer in joint:
             initialize(model, given)
@@ -182,7 +185,6 @@ def _built(
     chosen: dict[str, Any],
 ) -> tuple[dict[str, keras.Model], dict[str, str], dict[str, str]]:
     """Builds a model for each name: those alike, why others are not, and notes."""
-    keras.utils.set_random_seed(0)
     reference = build("glorot_uniform")
     if not (isinstance(reference, keras.Model) and reference.compiled):
         raise ValueError(
@@ -193,8 +195,7 @@ def _built(
     unfit: dict[str, str] = {}
     notes: dict[str, str] = {}
     for name in chosen:
-        keras.utils.set_random_seed(0)
-        with warnings.catch_warnings(record=True) as caught:
+        with seeded(0), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
                 model = member(name)
@@ -208,11 +209,19 @@ def _built(
         said = [str(misfit) for misfit in suitability.misfits(model)]
         # Those of other packages, about how they are called, are not for the user.
         said += [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
-        notes[name] = said[0] if said else ""
+        notes[name] = "; ".join([*_own_seed(chosen[name]), *said[:1]])
     if not models:
         reasons = "; ".join(f"{name}: {why}" for name, why in unfit.items())
         raise ValueError(f"No initializer fits. Received: {reasons}")
     return models, unfit, notes
+
+
+def _own_seed(given: Any) -> list[str]:
+    """Says so if an initializer draws the same for every seed."""
+    seed = getattr(given, "seed", None)
+    if not isinstance(given, keras.Initializer) or seed is None or is_unseeded(given):
+        return []
+    return [f"it has a seed of its own, {seed}: every seed has the same draw"]
 
 
 def _weights(model: keras.Model) -> list[tuple[Any, ...]]:

@@ -186,3 +186,19 @@ def test_a_build_without_compile_or_a_string(digits):
         compare(lambda initializer: build(initializer, compiled=False), *digits)
     with pytest.raises(TypeError, match="`initializers` must be 'all'"):
         compare(build, *digits, "he_normal")
+
+
+def test_initializer_objects(digits):
+    initializers = {
+        "name": "he_normal",
+        "object": keras.initializers.HeNormal(),
+        "seeded": keras.initializers.HeNormal(seed=7),
+    }
+    compared = compare(build, *digits, initializers, steps=5, stable_rate=False)
+    rows = {row.name: row for row in compared.rows}
+    assert len(set(rows["name"].val_loss)) == len(set(rows["object"].val_loss)) == 3
+    assert len(set(rows["seeded"].val_loss)) == 1
+    assert rows["seeded"].note == (
+        "it has a seed of its own, 7: every seed has the same draw"
+    )
+    assert rows["name"].note == rows["object"].note == ""

@@ -87,6 +87,93 @@ def test_weights_are_those_of_a_seeded_build(build):
     assert len({kernel.tobytes() for kernel in last}) == 4
 
 
+def perturbed(seed):
+    """Changes its weights for some seeds alone, in a way that an unbuilt net hides."""
+    model = dense()
+    if seed:
+        for layer in model.layers:
+            for variable in layer.weights:
+                variable.assign(variable + seed)
+    return model
+
+
+def called(seed):
+    return subclassed(4, keras.initializers.GlorotNormal(seed=seed))
+
+
+def recurrent(seed):
+    init = keras.initializers.Orthogonal(seed=seed)
+    inner = keras.Sequential(
+        [keras.Input((3, 5)), layers.LSTM(4, kernel_initializer=init)]
+    )
+    outer = [keras.Input((6,)), layers.Dense(15), layers.Reshape((3, 5)), inner]
+    return keras.Sequential([*outer, layers.BatchNormalization(), layers.Dropout(0.5)])
+
+
+def added(seed):
+    """Adds its layers one by one, and draws between them."""
+    model = keras.Sequential([keras.Input((6,))])
+    for _ in range(3):
+        deviation = random.uniform(0.1, 1) + seed
+        init = keras.initializers.RandomNormal(stddev=deviation)
+        model.add(layers.Dense(6, kernel_initializer=init))
+    return model
+
+
+def wired(seed):
+    inputs = keras.Input((6,))
+    shared = layers.Dense(6, kernel_initializer=keras.initializers.HeUniform(seed))
+    return keras.Model(inputs, shared(shared(inputs)) + layers.Dense(6)(inputs))
+
+
+def mixed(seed):
+    """Draws by initializers of each kind."""
+    names = ["lee_qr", "rai", "zeros", "ortho_ep", "glorot_uniform"]
+    hidden = [layers.Dense(6, kernel_initializer=name) for name in names]
+    hidden.append(layers.Dense(6, kernel_initializer=Unseeded()))
+    return keras.Sequential([keras.Input((6,)), *hidden[: 5 + seed % 2]][:6])
+
+
+@pytest.mark.parametrize(
+    "build", [perturbed, called, recurrent, added, wired, mixed, takes_anything]
+)
+def test_each_member_starts_as_its_own_build(build):
+    members = [{"seed": seed} for seed in (0, 1, 2, 1, 3, 4, 5, 6, 7, 8, 9)]
+    population = Population(build, members)
+    starts = population._hidden.packing.unpack(
+        [np.asarray(matrix) for matrix in population._matrices]
+    )
+    for index, member in enumerate(members):
+        keras.utils.set_random_seed(member["seed"])
+        for start, value in zip(starts, values(build(**member)), strict=True):
+            assert np.array_equal(start[index], value)
+
+
+def test_initializer_objects_are_drawn_anew_for_each_seed():
+    unseeded, fixed = keras.initializers.HeNormal(), keras.initializers.HeNormal(seed=7)
+    members = [
+        {"initializer": initializer, "seed": seed}
+        for initializer in (unseeded, fixed)
+        for seed in range(5)
+    ]
+    population = Population(dense, members)
+    kernels = [weights(population, index)[0] for index in range(10)]
+    assert len({kernel.tobytes() for kernel in kernels[:5]}) == 5
+    assert len({kernel.tobytes() for kernel in kernels[5:]}) == 1
+    for seed in range(5):
+        keras.utils.set_random_seed(seed)
+        own = dense(initializer=keras.initializers.HeNormal()).get_weights()[0]
+        assert np.array_equal(kernels[seed], own)
+
+
+def test_a_build_whose_network_depends_on_the_seed():
+    def build(seed):
+        return dense(units=5 if seed == 6 else 4)
+
+    with pytest.raises(ValueError, match="one architecture.*member 6"):
+        Population(build, [{"seed": seed} for seed in range(8)])
+
+
 @pytest.mark.parametrize("build", [seeded, takes_anything])
 def test_build_that_takes_the_seed(build):
     population = Population(build, [{"seed": 5}, {"seed": 6}])
@@ -150,16 +237,17 @@ def functional(skip=True, factor=1.0, shared=False):
 
 
 class Subclassed(keras.Model):
-    def __init__(self, units):
+    def __init__(self, units, initializer="glorot_uniform"):
         super().__init__()
-        self.hidden, self.out = layers.Dense(units), layers.Dense(3)
+        self.hidden = layers.Dense(units, kernel_initializer=initializer)
+        self.out = layers.Dense(3)
 
     def call(self, inputs):
         return self.out(self.hidden(inputs))
 
 
-def subclassed(units):
-    model = Subclassed(units)
+def subclassed(units, initializer="glorot_uniform"):
+    model = Subclassed(units, initializer)
     model(np.ones((1, 6)))
     return model
 
