@@ -32,12 +32,18 @@ class Population(keras.Model):
     """Trains many copies of one network at about the price of a few.
 
     Members share an architecture and differ in seed, initializer or whatever else
-    changes initial weights alone. Their weights are stacked on a leading axis, the
-    network is evaluated for all of them by `keras.ops.vectorized_map`, and the loss
-    is the sum over members, so the gradient of a member is the one that it would have
-    alone, and so are its steps under any optimizer that treats entries one by one.
-    It is a `keras.Model`: it compiles and fits, and callbacks work on it. Plain
-    stacks of `Dense` layers take a faster path (`DenseStack`).
+    changes initial weights alone. A member is what plain `fit` would have made of it,
+    on the same backend, to rounding. Weights are stacked on a leading axis; the step
+    of one network, from its inputs to its loss and metrics, is mapped over all members
+    by `keras.ops.vectorized_map`; the loss is the sum over members, so the gradient of
+    a member is the one that it would have alone, and so are its steps under any
+    optimizer that treats entries one by one. It is a `keras.Model`: it compiles and
+    fits, and callbacks work on it. Plain stacks of `Dense` layers take a faster path
+    (`DenseStack`). What a member cannot have as plain `fit` has it is refused.
+
+    There is one known difference: on TensorFlow, plain Keras squares the gradient of an
+    embedding that a batch has several times occurrence by occurrence, under Adam and
+    its like. There, and on the other backends, the sum is squared.
 
     Logs and `History` carry means over the members; a member whose loss is NaN leaves
     the others alone but makes the mean NaN. Outputs are `(batch, members, ...)`.
