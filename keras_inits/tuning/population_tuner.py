@@ -177,6 +177,25 @@ class PopulationTuner(keras_tuner.Tuner):
         """Whether the hypermodel has hyperparameters of training, or may have."""
         return type(self.hypermodel).fit is not keras_tuner.HyperModel.fit
 
+    def _override_compile_args(self, model: keras.Model) -> None:
+        """Compiles a model by the arguments of the tuner, and else by its own.
+
+        KerasTuner's way asks a model that is not compiled for its optimizer, and
+        compiles a metric that Keras has made of the others, which has no config.
+        """
+        given = {
+            name: getattr(self, name)
+            for name in ("optimizer", "loss", "metrics")
+            if getattr(self, name)
+        }
+        if not given:
+            return
+        if isinstance(self.optimizer, keras.optimizers.Optimizer):
+            config = self.optimizer.get_config()
+            given["optimizer"] = type(self.optimizer).from_config(config)
+        compiled = model.get_compile_config() if model.compiled else {}
+        model.compile(**keras.saving.deserialize_keras_object(compiled) | given)
+
     def _share_a_network(self, trials: list[Any]) -> list[list[Any]]:
         weights_only = getattr(self.hypermodel, "weights_only", None)
         if weights_only is None or self._fits_by_itself:
