@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops, tree
+from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
 
 PER_SEED = "per_seed"
 """Key of a batch's inputs that have an axis of seeds after that of samples."""
@@ -15,11 +16,13 @@ PER_SEED = "per_seed"
 class SeedBatches(keras.utils.PyDataset):
     """Feeds a `Population` with batches that differ between seeds.
 
-    A batch is `({"per_seed": x}, y)` with `x` and `y` of shape `(batch, seeds, ...)`.
+    A batch is `({"per_seed": x}, y)`, or `({"per_seed": x}, y, sample_weight)`, with
+    arrays of shape `(batch, seeds, ...)` in the structures of `x` and `y`.
     Members with the same seed see the same samples in the
     same order, whatever else they differ in, so that comparing them is a paired
     comparison. The order of an epoch depends on the seed and the epoch alone: it is
-    the same in a run that was killed and resumed.
+    the same in a run that was killed and resumed. Arrays and weights are read as plain
+    `fit` reads them.
 
     Examples:
     >>> import numpy as np
@@ -31,8 +34,8 @@ class SeedBatches(keras.utils.PyDataset):
     ((4, 2, 1), (4, 2), 2)
 
     Args:
-        x: Samples, an array `(samples, ...)`.
-        y: Targets, an array `(samples, ...)`.
+        x: Samples, an array `(samples, ...)` or a dictionary, list or tuple of these.
+        y: Targets, likewise, or `None` where the loss is all in `add_loss`.
         seeds: The distinct seeds, in the order in which the members name them first.
         samples: One array of indices a seed, all of one length: the samples that the
             seed trains on. Defaults to all samples for every seed.
@@ -40,10 +43,14 @@ class SeedBatches(keras.utils.PyDataset):
         shuffle: Whether each seed draws a new order every epoch. Defaults to `True`.
         drop_remainder: Whether an epoch ends with its last whole batch, unless it has
             none. Defaults to `False`.
+        sample_weight: Weights of the samples, `(samples,)`, or in the structure of `y`.
+            Defaults to `None`, for equal weights.
+        class_weight: Weight of each class, by its number, of one output's targets.
+            Defaults to `None`, for equal weights.
         **kwargs: Those of `keras.utils.PyDataset`.
 
     Raises:
-        ValueError: If the arrays or the indices do not fit each other.
+        ValueError: If the arrays, the weights or the indices do not fit each other.
     """
 
     def __init__(
@@ -55,23 +62,35 @@ class SeedBatches(keras.utils.PyDataset):
         batch_size: int = 32,
         shuffle: bool = True,
         drop_remainder: bool = False,
+        *,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
         **kwargs: Any,
     ) -> None:
         """Checks that the parts fit and draws the order of the first epoch."""
         super().__init__(**kwargs)
-        self.x, self.y = np.asarray(x), np.asarray(y)
-        if self.x.ndim == 0 or self.x.shape[:1] != self.y.shape[:1]:
-            raise ValueError(
-                "`x` and `y` must have the same number of samples. "
-                f"Received: x.shape={self.x.shape}, y.shape={self.y.shape}"
-            )
+        count = _number_of_samples(x=x, y=y, sample_weight=sample_weight)
+        # Keras' own reading: floats in floatx, one weight for all outputs, and so on.
+        (data,) = ArrayDataAdapter(
+            x, y, sample_weight, batch_size=count, class_weight=class_weight
+        ).get_numpy_iterator()
+        data = tree.map_structure(np.asarray, data, none_is_leaf=False)
+        self.x, self.y, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if weights is not None:
+            # Of several outputs some may have none, and then have ones.
+            ones = np.ones(count, keras.config.floatx())
+            weights = tree.map_structure(lambda w: ones if w is None else w, weights)
+        self._data = keras.utils.pack_x_y_sample_weight(
+            {PER_SEED: self.x}, self.y, weights
+        )
+        self._weights = {"sample_weight": sample_weight, "class_weight": class_weight}
         self.seeds = tuple(seeds)
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(
                 f"`seeds` must be distinct, one at least. Received: seeds={seeds}"
             )
         if samples is None:
-            samples = [np.arange(len(self.x))] * len(self.seeds)
+            samples = [np.arange(count)] * len(self.seeds)
         lengths = {len(indices) for indices in samples}
         if len(samples) != len(self.seeds) or len(lengths) != 1 or lengths == {0}:
             raise ValueError(
@@ -84,6 +103,11 @@ class SeedBatches(keras.utils.PyDataset):
                 f"`batch_size` must be a positive integer. Received: {batch_size}"
             )
         self.samples = np.asarray(samples)
+        if not 0 <= self.samples.min() <= self.samples.max() < count:
+            raise ValueError(
+                f"`samples` must be indices of {count} samples. Received: indices "
+                f"from {self.samples.min()} to {self.samples.max()}"
+            )
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.drop_remainder = drop_remainder
@@ -105,10 +129,48 @@ class SeedBatches(keras.utils.PyDataset):
         batches = self.samples.shape[1] / self.batch_size
         return max(int(batches), 1) if self.drop_remainder else math.ceil(batches)
 
-    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Returns one batch of inputs and targets."""
+    def __getitem__(self, index: int) -> Any:
+        """Returns one batch: inputs, targets, and weights if there are any."""
         chosen = self._chosen(index)
-        return {PER_SEED: self.x[chosen]}, self.y[chosen]
+        return tree.map_structure(
+            lambda array: array[chosen], self._data, none_is_leaf=False
+        )
+
+    def split(
+        self, fraction: float, batch_size: int
+    ) -> tuple["SeedBatches", "SeedBatches"]:
+        """Holds out a random part of all samples for each seed.
+
+        As in Keras, weights of classes are for training alone.
+
+        Args:
+            fraction: The part to hold out, between 0 and 1.
+            batch_size: Samples of each seed in a batch of what is held out.
+
+        Returns:
+            Batches to train on, and batches of what is held out, which keep their
+            order.
+        """
+        count = len(tree.flatten(self.x)[0])
+        train, held_out = split_per_seed(count, self.seeds, fraction)
+        data = (self.x, self.y, self.seeds)
+        return (
+            SeedBatches(
+                *data,
+                train,
+                self.batch_size,
+                self.shuffle,
+                self.drop_remainder,
+                **self._weights,
+            ),
+            SeedBatches(
+                *data,
+                held_out,
+                batch_size,
+                shuffle=False,
+                sample_weight=self._weights["sample_weight"],
+            ),
+        )
 
     def to_tensorflow(self) -> Any:
         """Returns a `tf.data.Dataset` of the same batches, which `Population.fit` uses.
@@ -119,14 +181,19 @@ class SeedBatches(keras.utils.PyDataset):
         """
         import tensorflow as tf
 
-        x, y = tf.convert_to_tensor(self.x), tf.convert_to_tensor(self.y)
+        # TensorFlow would make one tensor of the arrays in a list.
+        data = tree.map_structure(
+            tf.convert_to_tensor, tree.lists_to_tuples(self._data), none_is_leaf=False
+        )
         indices = tf.data.Dataset.from_generator(
             lambda: map(self._chosen, range(len(self))),
             output_signature=tf.TensorSpec((None, len(self.seeds)), tf.int64),
         )
         batches = indices.apply(tf.data.experimental.assert_cardinality(len(self)))
         return batches.map(
-            lambda chosen: ({PER_SEED: tf.gather(x, chosen)}, tf.gather(y, chosen))
+            lambda chosen: tree.map_structure(
+                lambda array: tf.gather(array, chosen), data, none_is_leaf=False
+            )
         ).prefetch(2)
 
     def _chosen(self, index: int) -> np.ndarray:
@@ -164,6 +231,29 @@ def split_per_seed(
     return orders[:, held_out:], orders[:, :held_out]
 
 
+def _number_of_samples(**data: Any) -> int:
+    """Returns how many samples all arrays have."""
+    data = {name: part for name, part in data.items() if part is not None}
+    shapes = {
+        f"{name}.shape": tree.map_structure(_shape, part, none_is_leaf=False)
+        for name, part in data.items()
+    }
+    counts = {_shape(leaf)[:1] for leaf in tree.flatten(data) if leaf is not None}
+    if len(counts) != 1 or counts <= {(), (0,)}:
+        received = ", ".join(f"{name}={shape}" for name, shape in shapes.items())
+        raise ValueError(
+            "`x`, `y` and `sample_weight` must be arrays, or dictionaries, lists or "
+            "tuples of arrays, all with the same number of samples, one at least. "
+            f"Received: {received}"
+        )
+    ((count,),) = counts
+    return count
+
+
+def _shape(leaf: Any) -> tuple[int, ...]:
+    return tuple(getattr(leaf, "shape", ()))
+
+
 def is_per_seed(inputs: Any) -> bool:
     """Tells whether inputs have an axis of seeds."""
     return isinstance(inputs, Mapping) and set(inputs) == {PER_SEED}
@@ -171,9 +261,13 @@ def is_per_seed(inputs: Any) -> bool:
 
 def take(data: Any, seed_of: np.ndarray) -> Any:
     """Repeats data `(seeds, ...)` for the members of each seed."""
-    return tree.map_structure(lambda array: ops.take(array, seed_of, axis=0), data)
+    return tree.map_structure(
+        lambda array: ops.take(array, seed_of, axis=0), data, none_is_leaf=False
+    )
 
 
 def swap_axes(data: Any) -> Any:
     """Swaps the batch, first outside, with the members or seeds, first inside."""
-    return tree.map_structure(lambda array: ops.swapaxes(array, 0, 1), data)
+    return tree.map_structure(
+        lambda array: ops.swapaxes(array, 0, 1), data, none_is_leaf=False
+    )

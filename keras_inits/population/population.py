@@ -15,7 +15,6 @@ from keras_inits.population.batches import (
     PER_SEED,
     SeedBatches,
     is_per_seed,
-    split_per_seed,
     swap_axes,
 )
 from keras_inits.population.forward import Batch, Forward, Record
@@ -269,9 +268,9 @@ class Population(keras.Model):
             batch_size: Samples in a batch. Defaults to `32`.
             epochs: The epoch to train up to. Defaults to `1`.
             data_order: `"shared"` gives all members the same batches. `"seed"` takes
-                arrays and gives every seed its own order, and with `validation_split`
-                its own random hold-out, shared by the members of that seed. Defaults
-                to `"shared"`.
+                arrays, or structures of them, and gives every seed its own order, and
+                with `validation_split` its own random hold-out, shared by the members
+                of that seed. Defaults to `"shared"`.
             validation_split: Part of the samples to validate on. Defaults to `0.0`.
             callbacks: As for `keras.Model.fit`.
             **kwargs: Further arguments of `keras.Model.fit`.
@@ -308,6 +307,12 @@ class Population(keras.Model):
                 raise ValueError(
                     "`SeedBatches` make whole epochs: `steps_per_epoch` must be left "
                     f"out. Received: steps_per_epoch={kwargs['steps_per_epoch']}"
+                )
+            if kwargs.get("class_weight") is not None:
+                # Keras would look for the classes on the axis of seeds.
+                raise ValueError(
+                    "`class_weight` must be an argument of `SeedBatches`. "
+                    f"Received: class_weight={kwargs['class_weight']}"
                 )
         if keras.backend.backend() == "tensorflow":
             x, kwargs["validation_data"] = (
@@ -475,20 +480,20 @@ class Population(keras.Model):
         self, x: Any, y: Any, batch_size: int, split: float, kwargs: dict[str, Any]
     ) -> tuple[SeedBatches, Any]:
         """Returns the batches of arrays whose order differs between seeds."""
-        if kwargs.get("sample_weight") is not None or kwargs.get("class_weight"):
-            raise ValueError("data_order='seed' does not take weights of samples.")
         self._seed_of  # noqa: B018  (every member needs a seed)
-        shuffle = kwargs.pop("shuffle", True)
+        batches = SeedBatches(
+            x,
+            y,
+            self.seeds,
+            batch_size=batch_size,
+            shuffle=kwargs.pop("shuffle", True),
+            sample_weight=kwargs.pop("sample_weight", None),
+            class_weight=kwargs.pop("class_weight", None),
+        )
         if not split or kwargs.get("validation_data") is not None:
-            batches = SeedBatches(
-                x, y, self.seeds, batch_size=batch_size, shuffle=shuffle
-            )
             return batches, kwargs.get("validation_data")
-        train, held_out = split_per_seed(len(x), self.seeds, split)
-        validation_size = kwargs.pop("validation_batch_size", None) or batch_size
-        return (
-            SeedBatches(x, y, self.seeds, train, batch_size, shuffle),
-            SeedBatches(x, y, self.seeds, held_out, validation_size, shuffle=False),
+        return batches.split(
+            split, kwargs.pop("validation_batch_size", None) or batch_size
         )
 
 

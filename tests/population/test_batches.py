@@ -3,7 +3,9 @@
 import keras
 import numpy as np
 import pytest
-from keras import layers, ops
+from hypothesis import given
+from hypothesis import strategies as st
+from keras import layers, ops, tree
 
 from keras_inits import Population, SeedBatches
 from keras_inits.population.batches import split_per_seed
@@ -28,9 +30,28 @@ def normalized(initializer):
     return dense(initializer, layers.LayerNormalization())
 
 
+def several(initializer):
+    """Two inputs by name, and a list of two outputs."""
+    sizes = {"left": 6, "right": 2}
+    inputs = {name: keras.Input((size,), name=name) for name, size in sizes.items()}
+    joined = layers.Concatenate()([*inputs.values()])
+    hidden = layers.Dense(5, "tanh", kernel_initializer=initializer)(joined)
+    heads = layers.Dense(3, "softmax", name="kind"), layers.Dense(1, name="size")
+    return keras.Model(inputs, [head(hidden) for head in heads])
+
+
+def by_name(initializer):
+    model = several(initializer)
+    outputs = dict(zip(model.output_names, model.outputs, strict=True))
+    return keras.Model(model.input, outputs)
+
+
+CROSSENTROPY = "sparse_categorical_crossentropy"
+
+
 def compiled(**more):
     optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
-    return {"optimizer": optimizer, "loss": "sparse_categorical_crossentropy", **more}
+    return {"optimizer": optimizer, "loss": CROSSENTROPY, **more}
 
 
 def certainty(y, outputs):
@@ -58,22 +79,72 @@ def test_order_depends_on_seed_and_epoch_alone():
         assert np.array_equal(inputs["per_seed"], X[targets])
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="It is for TensorFlow."
+# In each array the values of a sample are its index.
+leaves = st.builds(
+    lambda shape, dtype: np.broadcast_to(
+        np.arange(13, dtype=dtype).reshape(13, *np.ones_like(shape)), (13, *shape)
+    ),
+    st.lists(st.integers(1, 3), max_size=2),
+    st.sampled_from(["uint8", "int64", "float32"]),
 )
-@pytest.mark.parametrize("drop_remainder", [False, True])
-def test_tensorflow_gathers_the_same_batches(drop_remainder):
+structures = st.recursive(
+    leaves,
+    lambda inner: (
+        st.lists(inner, min_size=1, max_size=2)
+        | st.tuples(inner, inner)
+        | st.fixed_dictionaries({"one": inner, "other": inner})
+    ),
+    max_leaves=4,
+)
+
+
+@given(structures, structures, st.booleans(), st.booleans())
+def test_every_array_of_a_structure_is_batched_alike(x, y, weighted, drop_remainder):
+    samples = [[2, 4, 6, 8, 0, 10, 12], [1, 1, 3, 5, 7, 9, 11]]
+    weights = {"sample_weight": np.arange(13.0)} if weighted else {}
     batches = SeedBatches(
-        X, Y, [8, 1], np.arange(26).reshape(2, 13), 5, drop_remainder=drop_remainder
+        x, y, [8, 1], samples, 3, drop_remainder=drop_remainder, **weights
     )
-    dataset = batches.to_tensorflow()
-    for epoch in (0, 3):
-        batches.start_epoch(epoch)
-        made = list(dataset.as_numpy_iterator())
-        assert len(made) == len(batches) == int(dataset.cardinality())
-        for step, (inputs, targets) in enumerate(made):
-            assert np.array_equal(inputs["per_seed"], batches[step][0]["per_seed"])
-            assert np.array_equal(targets, batches[step][1])
+    batches.start_epoch(2)
+    orders = [
+        np.random.default_rng((seed, 2)).permutation(indices)
+        for seed, indices in zip([8, 1], samples, strict=True)
+    ]
+    for step in range(len(batches)):
+        batch = batches[step]
+        assert len(batch) == 2 + weighted
+        tree.assert_same_structure(batch[0], {"per_seed": x})
+        for own, given_data in ((batch[0]["per_seed"], x), (batch[1], y)):
+            tree.assert_same_structure(own, given_data)
+            for array, whole in zip(*map(tree.flatten, (own, given_data)), strict=True):
+                assert array.dtype == whole.dtype
+                assert array.shape == (len(array), 2, *whole.shape[1:])
+        for array in tree.flatten(batch):
+            for place, samples_of_seed in enumerate(orders):
+                expected = samples_of_seed[3 * step : 3 * step + 3]
+                seen = array[:, place].reshape(len(array), -1)
+                assert (seen == expected[:, None]).all()
+    if keras.backend.backend() == "tensorflow":
+        made = list(batches.to_tensorflow().as_numpy_iterator())
+        assert len(made) == len(batches) == 3 - drop_remainder
+        for step, batch in enumerate(made):
+            expected = tree.lists_to_tuples(batches[step])
+            tree.map_structure(np.testing.assert_array_equal, batch, expected)
+
+
+def test_numbers_are_read_as_plain_fit_reads_them():
+    x = {"floats": X.astype("float64"), "bytes": np.ones((40, 2), "uint8")}
+    batch = SeedBatches(x, Y, [1], sample_weight=np.ones(40))[0]
+    dtypes = tree.map_structure(lambda array: str(array.dtype), batch)
+    inputs = {"floats": "float32", "bytes": "uint8"}
+    assert dtypes == ({"per_seed": inputs}, "int64", "float32")
+
+
+def test_no_targets():
+    batches = SeedBatches(X, None, [8, 1], batch_size=40)
+    assert batches[0].keys() == {"per_seed"}
+    (made,) = batches.to_tensorflow().as_numpy_iterator()
+    assert np.array_equal(made["per_seed"], batches[0]["per_seed"])
 
 
 def test_no_shuffling():
@@ -119,6 +190,84 @@ def test_own_order(monkeypatch, apart, assert_trained_as):
     population.fit(X, Y, 8, 3, data_order="seed", initial_epoch=1, verbose=0)
     assert population.member_logs["loss"].shape == (2, 3)
     assert_trained_as(population, apart(population, compiled, in_order, batch_size=8))
+
+
+KINDS = np.eye(3)[Y]
+WEIGHTS = RANDOM.random(40)
+PAIR = {"left": X, "right": RANDOM.normal(size=(40, 2))}
+SIZES = RANDOM.normal(size=(40, 1))
+MIXED = {"loss": [CROSSENTROPY, "mse"], "weighted_metrics": [["accuracy"], ["mae"]]}
+NAMED = {
+    "loss": {"kind": CROSSENTROPY, "size": "mse"},
+    "weighted_metrics": {"kind": ["accuracy"], "size": ["mae"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("build", "arguments", "x", "y", "weights"),
+    [
+        (dense, {}, X, Y, {"sample_weight": WEIGHTS}),
+        (dense, {}, X, Y[:, None], {"sample_weight": WEIGHTS[:, None]}),
+        # A class that is not named has weight 1.
+        (dense, {}, X, Y, {"class_weight": {0: 0.2, 1: 3.0}}),
+        (dense, {}, X, Y[:, None], {"class_weight": {0: 0.2, 2: 3.0}}),
+        (
+            dense,
+            {"loss": "categorical_crossentropy"},
+            X,
+            KINDS,
+            {"class_weight": {0: 0.2, 1: 3.0}},
+        ),
+        (several, MIXED, PAIR, [Y, SIZES], {}),
+        (several, MIXED, PAIR, [Y, SIZES], {"sample_weight": WEIGHTS}),
+        (several, MIXED, PAIR, (Y, SIZES), {"sample_weight": (None, WEIGHTS)}),
+        (
+            by_name,
+            NAMED,
+            PAIR,
+            {"kind": Y, "size": SIZES},
+            {"sample_weight": {"kind": WEIGHTS, "size": 2 * WEIGHTS[::-1]}},
+        ),
+    ],
+)
+def test_structures_and_weights_are_those_of_plain_fit(build, arguments, x, y, weights):
+    members = MEMBERS[1:2] + MEMBERS[:1]
+    arguments = {"weighted_metrics": ["accuracy"]} | arguments
+    population = Population(build, members)
+    population.compile(**compiled(**arguments))
+    population.fit(
+        x, y, 7, data_order="seed", validation_split=0.25, verbose=0, **weights
+    )
+
+    def at(indices, data):
+        return tree.map_structure(lambda a: a[indices], data, none_is_leaf=False)
+
+    for index, member in enumerate(members):
+        seed = member["seed"]
+        ((train,), (held_out,)) = split_per_seed(40, [seed], 0.25)
+        train = np.random.default_rng((seed, 0)).permutation(train)
+        alone = population.member(index)
+        keras.utils.set_random_seed(seed)
+        alone.set_weights(build(member["initializer"]).get_weights())
+        alone.compile(**compiled(**arguments))
+        given = weights.get("sample_weight")
+        logs = alone.fit(
+            *at(train, (x, y)),
+            7,
+            sample_weight=at(train, given),
+            class_weight=weights.get("class_weight"),
+            validation_data=at(held_out, (x, y, given)),
+            shuffle=False,
+            verbose=0,
+        ).history
+        for own, expected in zip(
+            population.member(index).get_weights(), alone.get_weights(), strict=True
+        ):
+            np.testing.assert_allclose(own, expected, rtol=0, atol=1e-5)
+        own = population.member_logs
+        assert {"loss", "val_loss"} < own.keys() <= logs.keys()
+        for name, values in own.items():
+            np.testing.assert_allclose(values[:, index], logs[name], rtol=1e-5)
 
 
 def test_hold_out():
@@ -188,9 +337,20 @@ def test_validation_data_are_shared_and_go_before_a_split():
         ({"data_order": "random"}, "'shared' or 'seed'.*data_order=random"),
         ({"validation_split": 0.99}, "samples on both sides.*0.99 of 40"),
         ({"validation_split": 0.01}, "samples on both sides"),
-        ({"sample_weight": np.ones(40)}, "does not take weights"),
-        ({"class_weight": {0: 1, 1: 1, 2: 2}}, "does not take weights"),
+        (
+            {"sample_weight": np.ones(40), "class_weight": {0: 2}},
+            "`class_weight` and `sample_weight` at the same time",
+        ),
+        ({"y": [Y, Y], "class_weight": {0: 2}}, "Models with a single output"),
+        ({"y": [Y, Y], "sample_weight": [Y]}, "two structures did not match"),
+        ({"y": [Y, Y], "sample_weight": np.ones((40, 2))}, "one scalar score per"),
         ({"x": X[:9]}, r"same number of samples.*\(9, 6\), y.shape=\(40,\)"),
+        (
+            {"x": {"a": X, "b": X[:9]}, "sample_weight": np.ones(8)},
+            r"x.shape={'a': \(40, 6\), 'b': \(9, 6\)}, y.shape=\(40,\), "
+            r"sample_weight.shape=\(8,\)",
+        ),
+        ({"x": [[1.0, 2.0]]}, r"must be arrays.*x.shape=\[\[\(\), \(\)\]\]"),
         ({"batch_size": -1}, "positive integer. Received: -1"),
         ({"steps_per_epoch": 2}, "steps_per_epoch"),
     ],
@@ -219,6 +379,14 @@ def test_batches_of_other_seeds(seeds):
             population.fit(**arguments)
 
 
+def test_weights_of_classes_belong_to_the_batches():
+    population = Population(dense, MEMBERS)
+    population.compile(**compiled())
+    batches = SeedBatches(X, Y, population.seeds)
+    with pytest.raises(ValueError, match=r"of `SeedBatches`.*class_weight={0: 2}"):
+        population.fit(batches, class_weight={0: 2})
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -228,6 +396,9 @@ def test_batches_of_other_seeds(seeds):
         ({"samples": [[0, 1]]}, "each of the 2 seeds"),
         ({"samples": [[0, 1], [2]]}, r"lengths \[1, 2\]"),
         ({"samples": [[], []]}, r"lengths \[0\]"),
+        ({"samples": [[0, 1], [2, 40]]}, "indices of 40 samples.*from 0 to 40"),
+        ({"samples": [[0, 1], [2, -1]]}, "indices of 40 samples.*from -1 to 2"),
+        ({"x": X[:0], "y": Y[:0]}, r"one at least.*x.shape=\(0, 6\)"),
         ({"batch_size": 2.5}, "positive integer. Received: 2.5"),
     ],
 )
