@@ -10,6 +10,7 @@ from experiments import networks
 from experiments.datasets import Scaling
 from keras_inits import GSM, LeeQR, RectangularIdentity, ZerO, calibration
 from keras_inits.naming import unknown
+from keras_inits.population import ENGINE
 
 METHODS = ("proposed", "orthogonal", "xavier", "he", "zero", "identity", "rai", "gsm")
 """The columns of the paper's tables, in its order."""
@@ -188,6 +189,7 @@ class Cell:
             "method": method,
             "epochs": self.epochs,
             "seed": seed,
+            "engine": ENGINE,
             "protocol": protocol.of(method),
         }
 

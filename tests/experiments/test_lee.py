@@ -10,6 +10,7 @@ import pytest
 from experiments import lee
 from experiments.lee import METHODS, Cell, Protocol
 from keras_inits import GSM, LeeQR, RectangularIdentity, ZerO
+from keras_inits.population import ENGINE
 
 ACTIVATIONS = ["tanh", "sigmoid", "selu", "gelu", "relu"]
 RANDOM = {"orthogonal", "xavier", "he", "rai", "gsm"}
@@ -138,6 +139,7 @@ def test_a_run_says_all_that_makes_it_one():
         "method": "proposed",
         "epochs": 10,
         "seed": 3,
+        "engine": ENGINE,
     }
     assert protocol["epsilon"] == 0.2 and protocol["scaling"] == "unit"
     # What is reported of a training does not make it another.

@@ -8,6 +8,7 @@ from experiments import catalogue
 from experiments.ledger import Ledger
 from experiments.lee import METHODS, Cell, Protocol
 from experiments.publish import publish
+from keras_inits.population import ENGINE
 
 HEADER = (
     "experiment,preset,dataset,activation,hidden,samples_per_class,method,epochs,"
@@ -78,6 +79,18 @@ def test_epochs_seeds_and_protocol_are_those_asked_for(tmp_path, record):
     # Fewer than the preset's narrow what is trained, not what is shown.
     _, written = publish("lee-table2", "smoke", tmp_path, 1, 1, protocol)
     assert len(written[-1].read_text("utf-8").splitlines()) == 1 + 2
+
+
+@pytest.mark.parametrize("engine", [{}, {"engine": ENGINE - 1}])
+def test_runs_of_another_engine_are_not_used(engine, tmp_path):
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    run = Cell("mnist").run("proposed", 0, Protocol())
+    del run["engine"]
+    ids = [ledger.begin(run | engine)]
+    for epoch in range(10):
+        ledger.record(ids, epoch, {"val_accuracy": [0.5]})
+    with pytest.raises(FileNotFoundError, match="no finished runs"):
+        publish("lee-table2", "desk", tmp_path)
 
 
 def test_figure_3_of_runs_that_were_recorded_by_hand(tmp_path, record):
