@@ -9,7 +9,7 @@ import pytest
 
 from experiments import lee
 from experiments.lee import METHODS, Cell, Protocol
-from keras_inits import GSM, LeeQR, RectangularIdentity, ZerO
+from keras_inits import GSM, LeeQR, Population, RectangularIdentity, ZerO
 from keras_inits.population import ENGINE
 
 ACTIVATIONS = ["tanh", "sigmoid", "selu", "gelu", "relu"]
@@ -18,6 +18,7 @@ RANDOM = {"orthogonal", "xavier", "he", "rai", "gsm"}
 FIELDS = [
     ("scaling", "raw", METHODS),
     ("output", "glorot_uniform", METHODS),
+    ("draws", "one", ["orthogonal", "xavier", "he", "rai", "gsm"]),
     ("epsilon", 0.2, ["proposed"]),
     ("signs", "gram_schmidt", ["proposed"]),
     ("xavier", "glorot_uniform", ["xavier"]),
@@ -34,6 +35,10 @@ FIELDS = [
 
 def build(method, protocol=Protocol(), hidden=(10, 6), features=4, seed=0):  # noqa: B008
     keras.utils.set_random_seed(seed)
+    return build_unseeded(method, protocol, hidden, features)
+
+
+def build_unseeded(method, protocol, hidden=(10, 6), features=4):
     return protocol.build(method, features, 3, hidden, "relu")
 
 
@@ -164,6 +169,27 @@ def test_a_field_makes_other_runs_of_the_methods_that_it_concerns(name, value, m
     assert changed == list(methods)
 
 
+def test_a_protocol_is_described_by_what_it_comes_to():
+    output = {
+        (each, depth): Protocol(output=each).of("he", depth)["output"]
+        for each in ("same", "glorot_uniform", "same_if_only")
+        for depth in (0, 1, 120)
+    }
+    methods_own = {key for key, value in output.items() if value == "same"}
+    assert methods_own == {("same", depth) for depth in (0, 1, 120)} | {
+        ("same_if_only", 0)
+    }
+    assert set(output.values()) == {"same", "glorot_uniform"}
+    # One layer has one draw, and is Keras' default under all methods or under none.
+    one, other = Protocol(draws="one"), Protocol(he="he_uniform")
+    assert one.of("he", 0) == Protocol().of("he", 0) != other.of("he", 0)
+    one, other = (
+        dataclasses.replace(p, output="glorot_uniform").of("he", 0)
+        for p in (one, other)
+    )
+    assert one == other
+
+
 # Networks
 
 
@@ -232,6 +258,54 @@ def test_what_the_paper_leaves_open_of_a_method_changes_its_network(
 ):
     other = dataclasses.replace(Protocol(), **{name: value})
     assert not equal(build(method), build(method, other))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_draw_serves_all_layers_of_a_shape(method):
+    one = Protocol(draws="one")
+    model = build(method, one, hidden=(6, 6, 6, 6))
+    # GSM has the form of each position, and of each form a draw.
+    first, *middle = (layer.get_weights() for layer in model.layers[1:-1])
+    for weights in middle:
+        assert all(map(np.array_equal, first, weights))
+    assert equal(model, build(method, one, hidden=(6, 6, 6, 6)))
+    other = build(method, one, hidden=(6, 6, 6, 6), seed=1)
+    assert equal(model, other) == (method not in RANDOM)
+    alone = build(method, hidden=(6, 6, 6, 6))
+    assert equal(model, alone) == (method not in RANDOM)
+
+
+def test_one_draw_is_what_keras_makes_of_one_initializer():
+    keras.utils.set_random_seed(3)
+    initializer = keras.initializers.HeNormal()
+    layers = [
+        keras.layers.Dense(units, kernel_initializer=initializer)
+        for units in (10, 6, 10, 6, 3)
+    ]
+    plain = keras.Sequential([keras.Input((4,)), *layers])
+    assert equal(plain, build("he", Protocol(draws="one"), (10, 6, 10, 6), seed=3))
+
+
+@pytest.mark.parametrize("draws", ["independent", "one"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_population_starts_from_these_networks(method, draws):
+    protocol = Protocol(draws=draws)
+    population = Population(
+        lambda protocol: build_unseeded(method, protocol),
+        [{"protocol": protocol, "seed": seed} for seed in (0, 1, 2)],
+    )
+    for index in range(3):
+        assert equal(population.member(index), build(method, protocol, seed=index))
+
+
+def test_the_last_layer_may_be_the_methods_only_where_it_is_the_only_one():
+    protocol = Protocol(output="same_if_only")
+    for hidden, same in [((), "same"), ((6,), "glorot_uniform")]:
+        for method in METHODS:
+            assert equal(
+                build(method, protocol, hidden),
+                build(method, Protocol(output=same), hidden),
+            )
 
 
 @pytest.mark.parametrize(
