@@ -160,10 +160,10 @@ def _train(
 ) -> None:
     """Trains all protocols: of a cell and a scale of inputs as one population."""
     initial = [name for name in SPACE if name != "scaling"]
-    work = list(itertools.product(all_cells, SPACE["scaling"]))
+    work = list(itertools.product(SPACE["scaling"], all_cells))
     with progress_bar() as bar:
         whole = bar.add_task("all", total=len(work), logs="")
-        for cell, scaling in work:
+        for scaling, cell in work:
             what = f"{cell.dataset}, {cell.activation}, {cell.hidden} units, "
             what += f"{cell.samples_per_class or 'all'} a class, inputs {scaling}"
             bar.update(whole, logs=what)

@@ -48,7 +48,7 @@ def test_a_table_of_runs_that_were_recorded_by_hand(tmp_path, record):
     assert "1 of 1 published numbers lie inside" in text
     assert "`python -m experiments run lee-table2 --preset desk`" in text
     assert "Preset desk, seeds 0 to 9; 4 results." in text
-    assert "epsilon = 0.1" in text and "scaling = unit" in text
+    assert "epsilon = 0.1" in text and f"scaling = {Protocol().scaling}" in text
     versions = ledger.curves()[0]["versions"]
     assert f"keras {versions['keras']}" in text and "commit " in text
 
@@ -64,7 +64,7 @@ def test_the_order_is_shown_where_all_methods_were_run(tmp_path, record):
 def test_epochs_seeds_and_protocol_are_those_asked_for(tmp_path, record):
     ledger = Ledger(tmp_path / "ledger.sqlite")
     (cell,) = catalogue.cells("lee-table2", "smoke", activations=["relu"], epochs=1)
-    protocol = Protocol(scaling="raw")
+    protocol = Protocol(scaling="standard")
     record(ledger, cell, "he", [20.0, 30.0, 40.0], protocol)
     _, written = publish("lee-table2", "smoke", tmp_path, 3, 1, protocol)
     with open(written[-1], encoding="utf-8", newline="") as file:
@@ -75,7 +75,9 @@ def test_epochs_seeds_and_protocol_are_those_asked_for(tmp_path, record):
         ("1", "40.00"),
     ]
     text = written[1].read_text("utf-8")
-    assert "--preset smoke --seeds 3 --epochs 1`" in text and "scaling = raw" in text
+    assert (
+        "--preset smoke --seeds 3 --epochs 1`" in text and "scaling = standard" in text
+    )
     # Fewer than the preset's narrow what is trained, not what is shown.
     _, written = publish("lee-table2", "smoke", tmp_path, 1, 1, protocol)
     assert len(written[-1].read_text("utf-8").splitlines()) == 1 + 2
