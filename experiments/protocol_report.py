@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.lee import METHODS, Protocol
@@ -23,6 +22,7 @@ _RUNNERS_UP = 4
 _FARTHEST = 20
 _TABLES = ("Table 1", "Table 2")
 _COLORS = dict(zip(METHODS, [f"C{place}" for place in range(10)], strict=False))
+_MARKERS = {"choosing": ("o", ""), "judging": ("D", "white")}
 
 
 def write(
@@ -85,7 +85,11 @@ def write(
             judged,
             *_zero(halves, best),
             _by_method(halves, best),
-            _scatter(halves, best, folder / "numbers.png"),
+            _scatter(
+                halves,
+                {"chosen": best, "former default": former},
+                folder / "numbers.png",
+            ),
             _farthest(halves, best),
             "Made by `python -m experiments search lee-protocol --seeds "
             f"{choosing.seeds}`.",
@@ -252,42 +256,56 @@ def _farthest(halves: Mapping[str, Comparison], best: Protocol) -> Table:
     return Table(f"The {_FARTHEST} numbers farthest off", columns, lines)
 
 
-def _scatter(halves: Mapping[str, Comparison], best: Protocol, path: Path) -> Path:
-    """Draws ours over the published numbers, by table and hidden layers."""
-    panels = {"no hidden layer": "0", "16 units": "16", "120 layers": "10-6x120"}
-    figure = Figure(figsize=(12, 4.6), layout="constrained")
-    grid = figure.subplots(1, len(panels), sharex=True, sharey=True)
-    for axes, (title, hidden) in zip(grid, panels.items(), strict=True):
-        axes.plot([0, 100], [0, 100], color="0.6", lw=1, zorder=0)
-        for half, comparison in halves.items():
-            for number in comparison.numbers:
-                if number.cell.hidden != hidden:
-                    continue
-                ours = comparison.ours(number, best)
-                color = _COLORS[number.method]
-                axes.errorbar(
-                    number.published,
-                    statistics.fmean(ours),
-                    np.std(ours, ddof=1) if len(ours) > 1 else 0.0,
-                    fmt="o" if half == "choosing" else "D",
-                    color=color,
-                    mfc=color if half == "choosing" else "white",
-                    ms=5,
-                    lw=0.8,
-                )
-        table = "Table 2" if hidden == "10-6x120" else "Table 1"
-        axes.set_title(f"{table}, {title}", loc="left", fontsize=11)
+def _scatter(
+    halves: Mapping[str, Comparison], protocols: Mapping[str, Protocol], path: Path
+) -> Path:
+    """Draws ours over the published numbers, by protocol and hidden layers."""
+    panels = {
+        "0": "Table 1, no hidden layer",
+        "16": "Table 1, 16 units",
+        "10-6x120": "Table 2, 120 layers",
+    }
+    figure = Figure(figsize=(12, 4 * len(protocols) + 0.5), layout="constrained")
+    grid = figure.subplots(
+        len(protocols), len(panels), squeeze=False, sharex=True, sharey=True
+    )
+    for (title, protocol), axes_row in zip(protocols.items(), grid, strict=True):
+        for (hidden, table), axes in zip(panels.items(), axes_row, strict=True):
+            axes.plot([0, 100], [0, 100], color="0.6", lw=1, zorder=0)
+            for half, comparison in halves.items():
+                for number in comparison.numbers:
+                    if number.cell.hidden == hidden:
+                        ours = comparison.ours(number, protocol)
+                        _point(axes, number, ours, half)
+            axes.set_title(f"{title}: {table}", loc="left", fontsize=11)
+            axes.set_aspect("equal")
+            axes.spines[["top", "right"]].set_visible(False)
+        axes_row[0].set_ylabel("ours (%), ± sd over seeds")
+    for axes in grid[-1]:
         axes.set_xlabel("published (%)")
-        axes.set_aspect("equal")
-    grid[0].set_ylabel("ours (%), ± sd over seeds")
     for method, color in _COLORS.items():
-        grid[0].plot([], [], "o", color=color, label=method)
-    grid[0].plot([], [], "o", color="k", label="chosen on")
-    grid[0].plot([], [], "D", color="k", mfc="white", label="judged on")
-    handles, labels = grid[0].get_legend_handles_labels()
+        grid[0, 0].plot([], [], "o", color=color, label=method)
+    for half, (marker, face) in _MARKERS.items():
+        label = {"choosing": "chosen on", "judging": "judged on"}[half]
+        grid[0, 0].plot([], [], marker, color="k", mfc=face or "k", label=label)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", fontsize=9)
     figure.savefig(path)
     return path
+
+
+def _point(axes: Any, number: Number, ours: Sequence[float], half: str) -> None:
+    color, (marker, face) = _COLORS[number.method], _MARKERS[half]
+    axes.errorbar(
+        number.published,
+        statistics.fmean(ours),
+        statistics.stdev(ours) if len(ours) > 1 else 0.0,
+        fmt=marker,
+        color=color,
+        mfc=face or color,
+        ms=5,
+        lw=0.8,
+    )
 
 
 def _rows(
