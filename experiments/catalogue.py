@@ -72,7 +72,7 @@ class Study:
 
 _WIDTHS = tuple(range(2, 11))
 _EARLY = (0, 10, 50, 200)  # steps of gradient descent
-_TURNED = Protocol(zero_transpose=True)
+_TURNED = Protocol(zero_transpose=not Protocol().zero_transpose)
 
 EXPERIMENTS = {
     "lee-table1": Experiment(

@@ -117,8 +117,8 @@ def fetch(name: str, data_dir: str | None = None) -> str:
     return str(builder.data_path)
 
 
-# What TensorFlow keeps of every training set that it was fed holds this array too.
-@functools.lru_cache(maxsize=4)
+# TensorFlow keeps every array that it was ever fed: one made anew would stay as well.
+@functools.lru_cache(maxsize=8)
 def scale(dataset: Dataset, scaling: Scaling) -> np.ndarray:
     """Scales the samples; explicit, because published results hang on the choice.
 

@@ -1,6 +1,7 @@
 """Lee et al. (2024): the methods it compares, its protocol, its tables and figures."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -8,8 +9,9 @@ import keras
 
 from experiments import networks
 from experiments.datasets import Scaling
-from keras_inits import GSM, LeeQR, RectangularIdentity, ZerO, calibration
+from keras_inits import GSM, RAI, LeeQR, RectangularIdentity, ZerO
 from keras_inits.naming import unknown
+from keras_inits.population import ENGINE
 
 METHODS = ("proposed", "orthogonal", "xavier", "he", "zero", "identity", "rai", "gsm")
 """The columns of the paper's tables, in its order."""
@@ -17,15 +19,16 @@ METHODS = ("proposed", "orthogonal", "xavier", "he", "zero", "identity", "rai", 
 IMAGES = ("mnist", "fashion_mnist")
 """The data sets of its tables."""
 
-# What of a protocol a method's initial weights depend on. The rest holds for all.
-_OF_METHOD = {
-    "epsilon": "proposed",
-    "signs": "proposed",
-    "xavier": "xavier",
-    "he": "he",
-    "zero_scale": "zero",
-    "zero_transpose": "zero",
-    "gsm": "gsm",
+# What of a protocol initial weights alone depend on, and those of which methods.
+_OF_METHODS = {
+    "draws": ("orthogonal", "xavier", "he", "rai", "gsm"),
+    "epsilon": ("proposed",),
+    "signs": ("proposed",),
+    "xavier": ("xavier",),
+    "he": ("he",),
+    "zero_scale": ("zero",),
+    "zero_transpose": ("zero",),
+    "gsm": ("gsm",),
 }
 
 
@@ -39,8 +42,13 @@ class Protocol:
 
     Args:
         scaling: Scale of the inputs.
-        output: Initializer of the last layer: `"same"` for that of the method, or a
-            name for all methods.
+        output: Initializer of the last layer: `"same"` for that of the method,
+            `"glorot_uniform"`, which is Keras' default, for all methods, or
+            `"same_if_only"` for that of the method where there is no hidden layer,
+            and Keras' default elsewhere.
+        draws: `"independent"` for a draw for each layer, or `"one"` for the same draw
+            in all layers of a shape, as one initializer without a seed that serves
+            all layers makes it since Keras 2.10.
         epsilon: Of the proposed method.
         signs: Sign convention of its QR decomposition; the matrices that the paper
             prints have `"householder"`.
@@ -58,7 +66,8 @@ class Protocol:
     """
 
     scaling: Scaling = "unit"
-    output: str = "same"
+    output: Literal["same", "glorot_uniform", "same_if_only"] = "same"
+    draws: Literal["independent", "one"] = "independent"
     epsilon: float = 0.1
     signs: Literal["householder", "gram_schmidt"] = "householder"
     xavier: str = "glorot_normal"
@@ -71,18 +80,26 @@ class Protocol:
     drop_remainder: bool = False
     held_out: float = 0.15
 
-    def of(self, method: str) -> dict[str, Any]:
+    def of(self, method: str, depth: int) -> dict[str, Any]:
         """Returns the fields on which the training of a method depends.
 
+        Args:
+            method: One of `METHODS`.
+            depth: Number of hidden layers.
+
         Examples:
-            >>> sorted(set(Protocol().of("he")) - set(Protocol().of("identity")))
-            ['he']
+            >>> protocol = Protocol()
+            >>> sorted(set(protocol.of("he", 1)) - set(protocol.of("identity", 1)))
+            ['draws', 'he']
         """
-        return {
-            name: value
-            for name, value in vars(self).items()
-            if _OF_METHOD.get(name, method) == method
-        }
+        unused = {name for name, of in _OF_METHODS.items() if method not in of}
+        if depth == 0:
+            unused.add("draws")
+            if not self._method_has_the_last(depth):
+                unused.update(_OF_METHODS)
+        last = "same" if self._method_has_the_last(depth) else "glorot_uniform"
+        fields = vars(self) | {"output": last}
+        return {name: fields[name] for name in fields if name not in unused}
 
     def build(
         self,
@@ -98,38 +115,43 @@ class Protocol:
             ValueError: If there is no such method.
         """
         check_methods([method])
-        layers = len(hidden) + 1
-        initializers = self._initializers(method, layers)
-        if self.output != "same":
-            initializers[-1] = self.output
+        initializers = self._initializers(method, len(hidden) + 1)
+        if not self._method_has_the_last(len(hidden)):
+            initializers[-1] = keras.initializers.GlorotUniform()
         model = networks.feedforward(
             features, classes, hidden, initializers, activation
         )
-        if method == "rai":  # It draws kernel and bias together.
-            last = model.layers[-1].get_weights()
-            calibration.rai(model)
-            if self.output != "same":
-                model.layers[-1].set_weights(last)
+        for layer in model.layers:
+            if isinstance(layer.kernel_initializer, RAI):
+                # It draws kernel and bias together; the kernel is there already.
+                shape = layer.kernel.shape
+                layer.bias.assign(layer.kernel_initializer.draw_jointly(shape)[1])
         return model
 
-    def _initializers(self, method: str, layers: int) -> list[Any]:
+    def _method_has_the_last(self, depth: int) -> bool:
+        return self.output == "same" or (self.output == "same_if_only" and depth == 0)
+
+    def _initializers(self, method: str, layers: int) -> list[keras.Initializer]:
         """Returns an initializer for each layer, the last one included."""
-        if method == "gsm" and self.gsm == "positions":
-            # Without a hidden layer there are no pairs: its submatrix is left.
-            ends = [GSM("first"), GSM("last")] if layers > 1 else ["he_normal"]
-            return [*ends[:-1], *(GSM() for _ in range(layers - 2)), ends[-1]]
-        # Names, where the method is random: each layer then draws a seed of its own.
-        initializer = {
-            "proposed": LeeQR(self.epsilon, self.signs),
-            "orthogonal": "orthogonal",
-            "xavier": self.xavier,
-            "he": self.he,
-            "zero": ZerO(self.zero_scale, self.zero_transpose),
-            "identity": RectangularIdentity(),
-            "rai": "rai",
-            "gsm": "gsm",
+        initializer: Callable[[], keras.Initializer] = {
+            "proposed": functools.partial(LeeQR, self.epsilon, self.signs),
+            "orthogonal": keras.initializers.Orthogonal,
+            "xavier": functools.partial(keras.initializers.get, self.xavier),
+            "he": functools.partial(keras.initializers.get, self.he),
+            "zero": functools.partial(ZerO, self.zero_scale, self.zero_transpose),
+            "identity": RectangularIdentity,
+            "rai": RAI,
+            "gsm": GSM,
         }[method]
-        return [initializer] * layers
+        each = [initializer] * layers
+        if method == "gsm" and self.gsm == "positions":
+            each[0], each[-1] = (functools.partial(GSM, p) for p in ("first", "last"))
+            if layers == 1:  # There are no pairs: its submatrix is left.
+                each = [keras.initializers.HeNormal]
+        if self.draws == "one":  # An object keeps the seed that it was made with.
+            made = {of: of() for of in dict.fromkeys(each)}
+            return [made[of] for of in each]
+        return [of() for of in each]
 
 
 @dataclass(frozen=True)
@@ -188,7 +210,8 @@ class Cell:
             "method": method,
             "epochs": self.epochs,
             "seed": seed,
-            "protocol": protocol.of(method),
+            "engine": ENGINE,
+            "protocol": protocol.of(method, self.depth),
         }
 
 

@@ -1,23 +1,24 @@
 """KerasTuner over what the paper leaves open: the protocol nearest to its numbers."""
 
+import functools
 import itertools
-import statistics
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras_tuner
+import numpy as np
 
-from experiments import lee, runner, tables
+from experiments import protocol_report, runner
 from experiments.ledger import Ledger
 from experiments.lee import METHODS, Cell, Protocol
-from experiments.progress import FitProgress, console, progress_bar
-from experiments.report import Report, Table
+from experiments.progress import FitProgress, finish_part, progress_bar
+from experiments.protocol_comparison import Comparison, by_hidden, cells, halves
 
 SPACE: dict[str, tuple[Any, ...]] = {
-    "scaling": ("unit", "raw", "standard"),
-    "output": ("same", "glorot_uniform"),
+    "scaling": ("raw", "unit", "standard"),
+    "output": ("same", "glorot_uniform", "same_if_only"),
+    "draws": ("independent", "one"),
     "signs": ("householder", "gram_schmidt"),
     "xavier": ("glorot_uniform", "glorot_normal"),
     "he": ("he_normal", "he_uniform"),
@@ -31,88 +32,105 @@ Whether the last batch of an epoch is dropped is not among them: it changes one 
 595 where all samples train, and with a few samples there is no other batch.
 """
 
-_INITIAL = [name for name in SPACE if name != "scaling"]
-"""Fields on which initial weights alone depend: one population has them all."""
+FORMER = Protocol(
+    scaling="unit",
+    output="same",
+    draws="independent",
+    signs="householder",
+    xavier="glorot_normal",
+    he="he_normal",
+    zero_scale="paper",
+    zero_transpose=False,
+    gsm="positions",
+)
+"""The default until the search was over both tables, judged beside the chosen one."""
+
+_RESAMPLES = 2000
 
 
 class ProtocolTuner(keras_tuner.Tuner):
-    """Finds the protocol whose results are nearest to the published numbers.
-
-    The distance is the mean over the published numbers of
-    `|ours - published| / (1 + sd)` in percentage points, where ours is the mean over
-    seeds and sd their standard deviation: where seeds differ, a difference says less.
+    """Finds the protocol whose results are nearest to published numbers.
 
     Args:
-        cells: What to compare; all that they need must be in the ledger.
-        published: The numbers, from `tables.published`.
-        seeds: Number of seeds.
-        ledger: Where the results are.
+        comparison: With the numbers to choose on.
         oracle: What proposes protocols.
         **kwargs: Those of `keras_tuner.Tuner`.
     """
 
-    def __init__(
-        self,
-        cells: Sequence[Cell],
-        published: Sequence[dict[str, str]],
-        seeds: int,
-        ledger: Ledger,
-        oracle: Any,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, comparison: Comparison, oracle: Any, **kwargs: Any) -> None:
         """Declares the space."""
-        self.cells, self.published = cells, published
-        self.seeds, self.ledger = seeds, ledger
-        self._known: dict[str, float | None] = {}
-        self._numbers = sum(
-            tables.printed(published, cell, epochs, method) is not None
-            for cell in cells
-            for epochs in cell.reported
-            for method in METHODS
-        )
+        self.comparison = comparison
         super().__init__(oracle, _protocol, **kwargs)
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Returns the distance of a protocol."""
-        distance, numbers = self.distance(_protocol(trial.hyperparameters))
-        if numbers < self._numbers:
-            raise ValueError(
-                f"The ledger must have all {self._numbers} results that are compared. "
-                f"Received: {numbers} for {trial.hyperparameters.values}"
-            )
-        return {"distance": distance}
+        return {"distance": self.comparison.distance(_protocol(trial.hyperparameters))}
 
-    def distance(self, protocol: Protocol) -> tuple[float, int]:
-        """Returns the distance of a protocol and how many numbers it is over."""
-        terms = []
-        for cell, method in itertools.product(self.cells, METHODS):
-            for epochs in cell.reported or (cell.epochs,):
-                key = repr((cell, epochs, method, protocol.of(method)))
-                if key not in self._known:
-                    self._known[key] = self._difference(cell, epochs, method, protocol)
-                terms.append(self._known[key])
-        known = [term for term in terms if term is not None]
-        return (statistics.fmean(known) if known else float("inf")), len(known)
 
-    def _difference(
-        self, cell: Cell, epochs: int, method: str, protocol: Protocol
-    ) -> float | None:
-        theirs = tables.printed(self.published, cell, epochs, method)
-        evidence = tables.Evidence("", "", [cell], self.seeds, protocol, self.ledger)
-        ours = evidence.scores(cell, epochs, method)
-        if theirs is None or not ours:
-            return None
-        spread = statistics.stdev(ours.values()) if len(ours) > 1 else 0.0
-        return abs(statistics.fmean(ours.values()) - theirs) / (1 + spread)
+def choose(comparison: Comparison, folder: Path) -> list[Protocol]:
+    """Returns all protocols of the space, the nearest first.
+
+    Args:
+        comparison: With the numbers to choose on, and no others.
+        folder: Where KerasTuner keeps its trials.
+    """
+    tuner = ProtocolTuner(
+        comparison,
+        keras_tuner.oracles.GridSearchOracle(
+            keras_tuner.Objective("distance", "min"), max_trials=None
+        ),
+        directory=str(folder),
+        project_name="lee-protocol",
+        overwrite=True,  # A trial reads the ledger: it is done in no time.
+    )
+    tuner.search(verbose=0)
+    trials = sorted(
+        tuner.oracle.trials.values(), key=lambda trial: (trial.score, trial.trial_id)
+    )
+    return [_protocol(trial.hyperparameters) for trial in trials]
+
+
+def shares(
+    comparison: Comparison, protocols: Sequence[Protocol]
+) -> dict[tuple[str, Any], float]:
+    """Returns how often each value of each field is that of the nearest protocol.
+
+    Cells are drawn anew with replacement, as many of each kind of hidden layers as
+    there are; the share is that of such resamples. Where several protocols are equally
+    near, each counts in part.
+    """
+    random = np.random.default_rng(0)
+    distances = np.stack([comparison.distances(protocol) for protocol in protocols])
+    of_cell = np.array([comparison.cells.index(n.cell) for n in comparison.numbers])
+    groups = [
+        [comparison.cells.index(cell) for cell in group]
+        for group in by_hidden(comparison.cells)
+    ]
+    counts = np.zeros(len(protocols))
+    for _ in range(_RESAMPLES):
+        drawn = np.concatenate([random.choice(group, len(group)) for group in groups])
+        weights = np.bincount(drawn, minlength=len(comparison.cells))[of_cell]
+        scores = distances @ weights / weights.sum()
+        nearest = scores <= scores.min() + 1e-9
+        counts += nearest / nearest.sum()
+    counts /= _RESAMPLES
+    return {
+        (name, value): sum(
+            float(count)
+            for count, protocol in zip(counts, protocols, strict=True)
+            if getattr(protocol, name) == value
+        )
+        for name, values in SPACE.items()
+        for value in values
+    }
 
 
 def search(
     seeds: int = 3, results: Path = Path("results"), data_dir: str | None = None
 ) -> list[Path]:
-    """Searches on cells of Table 1, then judges on what the ledger has of Table 2.
+    """Trains what is compared, chooses on one half of the cells, judges on the other.
 
-    The cells are those of 0 and 16 hidden units with 4, 2 and 1 samples a class, and
-    of 0 with all samples, after 10 epochs: minutes on two cores.
+    Started again, it goes on where it stopped; once all is trained it only reports.
 
     Args:
         seeds: Number of seeds.
@@ -123,43 +141,46 @@ def search(
         The files that were written.
     """
     ledger = Ledger(results / "ledger.sqlite")
-    cells = [
-        cell
-        for cell in lee.table1(epochs=[10], wide_epochs=[10])
-        if cell.hidden == "0" or (cell.hidden == "16" and cell.samples_per_class)
-    ]
+    _train(cells(), seeds, ledger, data_dir)
+    choosing, judging = halves(cells())
+    chosen_on = Comparison(choosing, seeds, ledger)
+    ranked = choose(chosen_on, results / "keras_tuner")
+    return protocol_report.write(
+        chosen_on,
+        Comparison(judging, seeds, ledger),
+        ranked,
+        shares(chosen_on, ranked),
+        FORMER,
+        results / "lee-protocol",
+    )
+
+
+def _train(
+    all_cells: Iterable[Cell], seeds: int, ledger: Ledger, data_dir: str | None
+) -> None:
+    """Trains all protocols: of a cell and a scale of inputs as one population."""
+    initial = [name for name in SPACE if name != "scaling"]
+    work = list(itertools.product(SPACE["scaling"], all_cells))
     with progress_bar() as bar:
-        for scaling, cell in itertools.product(SPACE["scaling"], cells):
+        whole = bar.add_task("all", total=len(work), logs="")
+        for scaling, cell in work:
+            what = f"{cell.dataset}, {cell.activation}, {cell.hidden} units, "
+            what += f"{cell.samples_per_class or 'all'} a class, inputs {scaling}"
+            bar.update(whole, logs=what)
+            protocol = functools.partial(Protocol, scaling=scaling)
             runner.run_cell(
                 cell,
                 METHODS,
                 range(seeds),
                 [
-                    Protocol(
-                        scaling=scaling, **dict(zip(_INITIAL, values, strict=True))
-                    )
-                    for values in itertools.product(*(SPACE[n] for n in _INITIAL))
+                    protocol(**dict(zip(initial, values, strict=True)))
+                    for values in itertools.product(*(SPACE[n] for n in initial))
                 ],
                 ledger,
                 data_dir,
-                FitProgress(
-                    bar, f"{cell.dataset}, {cell.hidden} units, inputs {scaling}"
-                ),
+                FitProgress(bar, what),
             )
-    tuner = ProtocolTuner(
-        cells,
-        tables.published("lee-table1"),
-        seeds,
-        ledger,
-        keras_tuner.oracles.GridSearchOracle(
-            keras_tuner.Objective("distance", "min"), max_trials=None
-        ),
-        directory=str(results / "keras_tuner"),
-        project_name="lee-protocol",
-        overwrite=True,  # A trial reads the ledger: it is done in no time.
-    )
-    tuner.search(verbose=0)
-    return _report(tuner, results)
+            finish_part(bar, whole, what)
 
 
 def _protocol(hp: Any) -> Protocol:
@@ -167,71 +188,4 @@ def _protocol(hp: Any) -> Protocol:
     chosen = {
         name: type(values[0])(hp.Choice(name, values)) for name, values in SPACE.items()
     }
-    return replace(Protocol(), **chosen)
-
-
-def _report(tuner: ProtocolTuner, results: Path) -> list[Path]:
-    trials = sorted(
-        tuner.oracle.trials.values(), key=lambda trial: (trial.score, trial.trial_id)
-    )
-    best = _protocol(trials[0].hyperparameters)
-    judge = ProtocolTuner(
-        lee.table2(),
-        tables.published("lee-table2"),
-        10,
-        tuner.ledger,
-        keras_tuner.oracles.GridSearchOracle(keras_tuner.Objective("distance", "min")),
-        directory=str(results / "keras_tuner"),
-        project_name="lee-protocol-judge",
-        overwrite=True,
-    )
-    numbers = tuner.distance(best)[1]
-    lines = []
-    for name, values in SPACE.items():
-        for value in values:
-            nearest = next(t for t in trials if t.hyperparameters.values[name] == value)
-            other = replace(best, **{name: value})
-            distance, cells = judge.distance(other)
-            lines.append(
-                [
-                    f"{name} = {value}",
-                    f"{nearest.score:.2f}",
-                    f"{tuner.distance(other)[0]:.2f}",
-                    f"{distance:.2f} ({cells})" if cells else "",
-                    "nearest" if asdict(best)[name] == value else "",
-                ]
-            )
-    table = Table(
-        "Distance to the published numbers, by field",
-        [
-            "choice",
-            "best with it",
-            "the nearest but for it",
-            "on Table 2 (numbers)",
-            "",
-        ],
-        lines,
-    )
-    distance, cells = judge.distance(best)
-    chosen = ", ".join(f"{name} = {asdict(best)[name]}" for name in SPACE)
-    judged = (
-        f"On Table 2, which it was not chosen on, its distance is {distance:.2f} over "
-        f"{cells} numbers."
-        if cells
-        else "Table 2 has not been run under it."
-    )
-    report = Report(
-        "lee-protocol: the protocol nearest to Table 1 of Lee et al. (2024)",
-        [
-            f"Nearest of {len(trials)} protocols: {chosen}. Its distance is "
-            f"{trials[0].score:.2f} over {numbers} numbers of Table 1 (0 and 16 hidden "
-            f"units, 10 epochs, {tuner.seeds} seeds). {judged}",
-            table,
-            "The distance is the mean of |ours - published| / (1 + sd over seeds) in "
-            "percentage points.",
-            "Made by `python -m experiments search lee-protocol --seeds "
-            f"{tuner.seeds}`.",
-        ],
-    )
-    console.print(table.to_rich())
-    return report.write(results / "lee-protocol", "report")
+    return Protocol(**chosen)

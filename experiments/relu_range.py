@@ -14,7 +14,7 @@ from experiments import descent
 from experiments.ledger import Ledger
 from experiments.numbers import Rows
 from keras_inits import Population
-from keras_inits.population import MemberLearningRates
+from keras_inits.population import ENGINE, MemberLearningRates
 from keras_inits.probes import Objective, stable_learning_rate
 
 # A new one for each layer: it keeps the seed that it was made with.
@@ -100,7 +100,7 @@ class Cell:
 
     def _trained(self) -> list[dict[str, Any]]:
         training = {"samples": self.samples or "all", "batch_size": BATCH_SIZE}
-        training["trained_epochs"] = self.epochs
+        training |= {"trained_epochs": self.epochs, "engine": ENGINE}
         return [
             self._about(initializer, seed) | training | {"rate": rate}
             for initializer, rate, seed in itertools.product(

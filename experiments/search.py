@@ -17,6 +17,7 @@ from experiments.progress import FitProgress, console, progress_bar
 from experiments.report import Report, Table, mean_sd
 from experiments.runner import STEPS_TOGETHER
 from keras_inits import InitializerHyperModel, LeeQR, PopulationTuner
+from keras_inits.population import ENGINE
 
 INITIALIZERS = (
     "lee_qr",
@@ -150,7 +151,7 @@ def deep_narrow(
     hypermodel = space.hypermodel(x.shape[1], data.num_classes)
     limit = trials if oracle == "grid" else trials or 20
     # Whatever makes it another search goes into its name, which is what is resumed.
-    what = (space, seeds, epochs, batch_size, scaling, oracle, limit)
+    what = (space, seeds, epochs, batch_size, scaling, oracle, limit, ENGINE)
     digest = hashlib.sha256(repr(what).encode()).hexdigest()[:8]
     name = f"search-{dataset.replace('/', '-')}-{space.activation}-{digest}"
     tuner = PopulationTuner(

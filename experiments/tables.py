@@ -281,7 +281,7 @@ def other_choices(evidence: Evidence) -> Table | None:
         choice = ", ".join(f"{name} = {value}" for name, value in changed.items())
         theirs_too = replace(evidence, protocol=other)
         for (cell, epochs), method in itertools.product(evidence.places, METHODS):
-            if other.of(method) == evidence.protocol.of(method):
+            if cell.run(method, 0, other) == cell.run(method, 0, evidence.protocol):
                 continue
             ours = list(theirs_too.scores(cell, epochs, method).values())
             theirs = printed(numbers, cell, epochs, method)

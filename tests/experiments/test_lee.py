@@ -9,14 +9,28 @@ import pytest
 
 from experiments import lee
 from experiments.lee import METHODS, Cell, Protocol
-from keras_inits import GSM, LeeQR, RectangularIdentity, ZerO
+from keras_inits import GSM, LeeQR, Population, RectangularIdentity, ZerO
+from keras_inits.population import ENGINE
 
 ACTIVATIONS = ["tanh", "sigmoid", "selu", "gelu", "relu"]
 RANDOM = {"orthogonal", "xavier", "he", "rai", "gsm"}
-# Each field with another value than the default, and the methods that it concerns.
+# All that the search may choose is said: tests do not hang on what it finds.
+BASE = Protocol(
+    scaling="unit",
+    output="same",
+    draws="independent",
+    signs="householder",
+    xavier="glorot_normal",
+    he="he_normal",
+    zero_scale="paper",
+    zero_transpose=False,
+    gsm="positions",
+)
+# Each field with another value than that, and the methods that it concerns.
 FIELDS = [
     ("scaling", "raw", METHODS),
     ("output", "glorot_uniform", METHODS),
+    ("draws", "one", ["orthogonal", "xavier", "he", "rai", "gsm"]),
     ("epsilon", 0.2, ["proposed"]),
     ("signs", "gram_schmidt", ["proposed"]),
     ("xavier", "glorot_uniform", ["xavier"]),
@@ -31,8 +45,12 @@ FIELDS = [
 ]
 
 
-def build(method, protocol=Protocol(), hidden=(10, 6), features=4, seed=0):  # noqa: B008
+def build(method, protocol=BASE, hidden=(10, 6), features=4, seed=0):  # noqa: B008
     keras.utils.set_random_seed(seed)
+    return build_unseeded(method, protocol, hidden, features)
+
+
+def build_unseeded(method, protocol, hidden=(10, 6), features=4):
     return protocol.build(method, features, 3, hidden, "relu")
 
 
@@ -127,7 +145,7 @@ def test_other_epochs(reported, epochs, expected):
 
 def test_a_run_says_all_that_makes_it_one():
     cell = Cell("fashion_mnist", samples_per_class=4)
-    run = cell.run("proposed", 3, Protocol(epsilon=0.2))
+    run = cell.run("proposed", 3, dataclasses.replace(BASE, epsilon=0.2))
     assert run == json.loads(json.dumps(run))
     protocol = run.pop("protocol")
     assert run == {
@@ -138,11 +156,12 @@ def test_a_run_says_all_that_makes_it_one():
         "method": "proposed",
         "epochs": 10,
         "seed": 3,
+        "engine": ENGINE,
     }
     assert protocol["epsilon"] == 0.2 and protocol["scaling"] == "unit"
     # What is reported of a training does not make it another.
     again = dataclasses.replace(cell, reported=(5, 10))
-    assert again.run("he", 0, Protocol()) == cell.run("he", 0, Protocol())
+    assert again.run("he", 0, BASE) == cell.run("he", 0, BASE)
 
 
 def test_every_field_of_the_protocol_is_tested():
@@ -152,14 +171,38 @@ def test_every_field_of_the_protocol_is_tested():
 
 @pytest.mark.parametrize(("name", "value", "methods"), FIELDS)
 def test_a_field_makes_other_runs_of_the_methods_that_it_concerns(name, value, methods):
-    other = dataclasses.replace(Protocol(), **{name: value})
+    other = dataclasses.replace(BASE, **{name: value})
     cell = Cell("mnist")
     changed = [
         method
         for method in METHODS
-        if cell.run(method, 0, other) != cell.run(method, 0, Protocol())
+        if cell.run(method, 0, other) != cell.run(method, 0, BASE)
     ]
     assert changed == list(methods)
+
+
+def test_a_protocol_is_described_by_what_it_comes_to():
+    output = {
+        (each, depth): dataclasses.replace(BASE, output=each).of("he", depth)["output"]
+        for each in ("same", "glorot_uniform", "same_if_only")
+        for depth in (0, 1, 120)
+    }
+    methods_own = {key for key, value in output.items() if value == "same"}
+    assert methods_own == {("same", depth) for depth in (0, 1, 120)} | {
+        ("same_if_only", 0)
+    }
+    assert set(output.values()) == {"same", "glorot_uniform"}
+    # One layer has one draw, and is Keras' default under all methods or under none.
+    one, other = (
+        dataclasses.replace(BASE, draws="one"),
+        dataclasses.replace(BASE, he="he_uniform"),
+    )
+    assert one.of("he", 0) == BASE.of("he", 0) != other.of("he", 0)
+    one, other = (
+        dataclasses.replace(p, output="glorot_uniform").of("he", 0)
+        for p in (one, other)
+    )
+    assert one == other
 
 
 # Networks
@@ -207,7 +250,10 @@ def test_biases_start_at_zero_but_for_rai(method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_last_layer_may_be_the_same_for_all_methods(method):
-    same, other = build(method), build(method, Protocol(output="glorot_uniform"))
+    same, other = (
+        build(method),
+        build(method, dataclasses.replace(BASE, output="glorot_uniform")),
+    )
     last = other.layers[-1]
     assert type(last.kernel_initializer) is keras.initializers.GlorotUniform
     kernel, limit = last.kernel.numpy(), (6 / (6 + 3)) ** 0.5
@@ -228,8 +274,59 @@ def test_the_last_layer_may_be_the_same_for_all_methods(method):
 def test_what_the_paper_leaves_open_of_a_method_changes_its_network(
     name, value, method
 ):
-    other = dataclasses.replace(Protocol(), **{name: value})
+    other = dataclasses.replace(BASE, **{name: value})
     assert not equal(build(method), build(method, other))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_draw_serves_all_layers_of_a_shape(method):
+    one = dataclasses.replace(BASE, draws="one")
+    model = build(method, one, hidden=(6, 6, 6, 6))
+    # GSM has the form of each position, and of each form a draw.
+    first, *middle = (layer.get_weights() for layer in model.layers[1:-1])
+    for weights in middle:
+        assert all(map(np.array_equal, first, weights))
+    assert equal(model, build(method, one, hidden=(6, 6, 6, 6)))
+    other = build(method, one, hidden=(6, 6, 6, 6), seed=1)
+    assert equal(model, other) == (method not in RANDOM)
+    alone = build(method, hidden=(6, 6, 6, 6))
+    assert equal(model, alone) == (method not in RANDOM)
+
+
+def test_one_draw_is_what_keras_makes_of_one_initializer():
+    keras.utils.set_random_seed(3)
+    initializer = keras.initializers.HeNormal()
+    layers = [
+        keras.layers.Dense(units, kernel_initializer=initializer)
+        for units in (10, 6, 10, 6, 3)
+    ]
+    plain = keras.Sequential([keras.Input((4,)), *layers])
+    assert equal(
+        plain,
+        build("he", dataclasses.replace(BASE, draws="one"), (10, 6, 10, 6), seed=3),
+    )
+
+
+@pytest.mark.parametrize("draws", ["independent", "one"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_population_starts_from_these_networks(method, draws):
+    protocol = dataclasses.replace(BASE, draws=draws)
+    population = Population(
+        lambda protocol: build_unseeded(method, protocol),
+        [{"protocol": protocol, "seed": seed} for seed in (0, 1, 2)],
+    )
+    for index in range(3):
+        assert equal(population.member(index), build(method, protocol, seed=index))
+
+
+def test_the_last_layer_may_be_the_methods_only_where_it_is_the_only_one():
+    protocol = dataclasses.replace(BASE, output="same_if_only")
+    for hidden, same in [((), "same"), ((6,), "glorot_uniform")]:
+        for method in METHODS:
+            assert equal(
+                build(method, protocol, hidden),
+                build(method, dataclasses.replace(BASE, output=same), hidden),
+            )
 
 
 @pytest.mark.parametrize(
@@ -259,7 +356,7 @@ def test_gsm_has_the_form_of_each_position(hidden, positions):
 
 @pytest.mark.parametrize("hidden", [(), (6,), (6, 8), (6, 8, 6)])
 def test_gsm_may_have_the_form_of_the_middle_throughout(hidden):
-    model = build("gsm", Protocol(gsm="middle"), hidden)
+    model = build("gsm", dataclasses.replace(BASE, gsm="middle"), hidden)
     given = [layer.kernel_initializer for layer in model.layers]
     assert {(type(each), each.position) for each in given} == {(GSM, "middle")}
     for layer in model.layers:

@@ -1,22 +1,28 @@
 """Tests of the search for the protocol nearest to the published numbers."""
 
+import csv
 import dataclasses
 import itertools
+import json
 
-import keras_tuner
+import numpy as np
 import pytest
 
-from experiments import lee, protocol_search, tables
+from experiments import lee, protocol_search
 from experiments.ledger import Ledger
 from experiments.lee import METHODS, Cell, Protocol
-from experiments.protocol_search import SPACE, ProtocolTuner
+from experiments.protocol_comparison import Comparison, Number, cells, halves
+from experiments.protocol_search import FORMER, SPACE
 
 PLANTED = Protocol(
     scaling="standard",
-    output="glorot_uniform",
-    signs="gram_schmidt",
-    he="he_uniform",
-    zero_transpose=True,
+    output="same_if_only",
+    draws="one",
+    signs="householder",
+    xavier="glorot_normal",
+    he="he_normal",
+    zero_scale="notebook",
+    zero_transpose=False,
     gsm="middle",
 )
 
@@ -26,78 +32,184 @@ def protocols():
         yield Protocol(**dict(zip(SPACE, values, strict=True)))
 
 
-def test_the_space_has_the_present_choice():
-    fields = dataclasses.asdict(Protocol())
-    for name, values in SPACE.items():
-        assert fields[name] in values and len(set(values)) == len(values) > 1
+def off(protocol, method, depth):
+    """Returns how many fields, of those that matter here, are not the planted ones."""
+    nearest = PLANTED.of(method, depth)
+    fields = protocol.of(method, depth)
+    names = fields.keys() | nearest.keys()
+    return sum(fields.get(name) != nearest.get(name) for name in names)
+
+
+def test_the_space_has_the_present_choice_and_the_former():
+    for protocol in (Protocol(), FORMER):
+        fields = dataclasses.asdict(protocol)
+        for name, values in SPACE.items():
+            assert fields[name] in values and len(set(values)) == len(values) > 1
+
+
+# The cells and their halves
+
+
+def test_the_cells_are_rows_of_both_tables():
+    tables = [*lee.table1(), *lee.table1(epochs=[10]), *lee.table2()]
+    assert set(cells()) <= set(tables) and len(set(cells())) == len(cells())
+    numbers = Comparison(cells(), 1, Ledger(":memory:")).numbers
+    assert len(numbers) == 12 * 2 * 8 + 4 * 8 + 6 * 8
+    printed = {
+        (n.table, n.cell.dataset, n.cell.hidden, n.cell.samples_per_class, n.epochs): n
+        for n in numbers
+        if n.method == "proposed" and n.cell.activation == "relu"
+    }
+    assert printed["Table 1", "mnist", "16", 4, 100].published == 52.9
+    assert printed["Table 2", "mnist", "10-6x120", None, 10].published == 86.7
+
+
+def test_the_halves_share_no_cell_and_have_half_of_each_kind():
+    choosing, judging = halves(cells())
+    assert sorted([*choosing, *judging], key=repr) == sorted(cells(), key=repr)
+    for half in (choosing, judging):
+        hidden = [cell.hidden for cell in half]
+        assert [hidden.count(each) for each in ("0", "16", "10-6x120")] == [4, 4, 3]
+    assert halves(cells()) == (choosing, judging)
+
+
+# The distance
+
+
+@pytest.fixture
+def comparison():
+    comparison = Comparison(
+        [Cell("digits", depth=1, widths=(4,))], 2, Ledger(":memory:")
+    )
+    comparison.numbers = [Number("Table 1", comparison.cells[0], 10, "he", 50.0)]
+    return comparison
+
+
+def test_a_difference_counts_less_where_seeds_differ(comparison, record):
+    (cell,) = comparison.cells
+    record(comparison.ledger, cell, "he", [51.0, 52.0])  # sd 0.707
+    record(comparison.ledger, cell, "he", [51.5, 51.5], Protocol(he="he_uniform"))
+    record(comparison.ledger, cell, "he", [20.0, 20.0], Protocol(draws="one"))
+    width = 0.5 + 1.96 * 0.5**0.5 * 0.6**0.5
+    assert comparison.distance(Protocol()) == pytest.approx(1.5 / width)
+    assert comparison.distance(Protocol(he="he_uniform")) == pytest.approx(1.5 / 0.5)
+    assert comparison.distance(Protocol(draws="one")) == 5.0
+
+
+@pytest.mark.parametrize("seeds", [0, 1])
+def test_all_that_is_compared_must_be_there(comparison, record, seeds):
+    (cell,) = comparison.cells
+    record(comparison.ledger, cell, "he", [51.0] * seeds)
+    with pytest.raises(ValueError, match=f"without .*'seed': {seeds}"):
+        comparison.distance(Protocol())
+
+
+def test_shares_are_those_of_resamples(monkeypatch):
+    """Of two cells each wants another scale of inputs; all else makes no difference."""
+    pair = [Cell("mnist", depth=0), Cell("fashion_mnist", depth=0)]
+    comparison = Comparison(pair, 1, Ledger(":memory:"))
+    comparison.numbers = [Number("Table 1", cell, 10, "he", 50.0) for cell in pair]
+    wanted = ["raw", "unit"]
+    monkeypatch.setattr(
+        comparison,
+        "distances",
+        lambda p: np.array([float(p.scaling != scaling) for scaling in wanted]),
+    )
+    shares = protocol_search.shares(comparison, list(protocols()))
+    # A quarter of resamples has one cell twice; in half of them both are equally near.
+    assert shares["scaling", "raw"] == pytest.approx(0.5, abs=0.03)
+    assert shares["scaling", "unit"] == pytest.approx(0.5, abs=0.03)
+    assert shares["scaling", "standard"] == 0
+    assert shares["gsm", "middle"] == pytest.approx(0.5)
+
+
+# The search
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory):
-    """The report of a search over runs that are in the ledger already."""
+def searched(tmp_path_factory):
+    """The folder of a search over runs that are in the ledger already."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("signs", "xavier", "he"):  # An eighth of the protocols.
+            patch.setitem(SPACE, name, (getattr(PLANTED, name),))
+        yield from search(tmp_path_factory)
+
+
+def search(tmp_path_factory):
     folder = tmp_path_factory.mktemp("search")
     ledger = Ledger(folder / "ledger.sqlite")
-    numbers = tables.published("lee-table1")
-    runs = {}
-    for cell in lee.table1(epochs=[10], wide_epochs=[10]):
-        if cell.hidden == "512" or (cell.hidden == "16" and not cell.samples_per_class):
-            continue
-        for method in METHODS:
-            theirs = tables.printed(numbers, cell, 10, method)
-            nearest = PLANTED.of(method)
-            for of in {repr(p.of(method)): p for p in protocols()}.values():
-                off = sum(v != nearest[name] for name, v in of.of(method).items())
-                run = ledger.begin(cell.run(method, 0, of))
-                runs[run] = (theirs + 2 * off) / 100
-    for epoch in range(10):
-        ledger.record(list(runs), epoch, {"val_accuracy": list(runs.values())})
-    # Of Table 2 there is a number under the planted protocol, two points off.
-    run = ledger.begin(Cell("mnist").run("proposed", 0, PLANTED))
-    for epoch in range(10):
-        ledger.record([run], epoch, {"val_accuracy": [0.887]})
-    markdown, _ = protocol_search.search(1, folder)
-    return markdown.read_text("utf-8")
+    choosing, judging = halves(cells())
+    for cell in cells():
+        numbers = Comparison([cell], 1, ledger).numbers
+        runs = {}
+        for protocol, number in itertools.product(protocols(), numbers):
+            run = cell.run(number.method, 0, protocol)
+            by_epoch = runs.setdefault(json.dumps(run), (run, {}))[1]
+            wrong = off(protocol, number.method, cell.depth)
+            # In the half that judges the planted protocol is a quarter of a point off.
+            points = wrong + 0.25 * (cell in judging)
+            by_epoch[number.epochs] = (number.published + points) / 100
+        ids = [ledger.begin(run) for run, _ in runs.values()]
+        for epoch in range(cell.epochs):
+            known = [by_epoch.get(epoch + 1, 0.0) for _, by_epoch in runs.values()]
+            ledger.record(ids, epoch, {"val_accuracy": known})
+    written = protocol_search.search(1, folder)
+    yield folder / "lee-protocol", written
 
 
-def test_the_planted_protocol_is_found(report):
-    # 14 cells with 8 methods each.
-    assert "Nearest of 384 protocols: " in report
+def test_the_planted_protocol_is_found(searched):
+    folder, _ = searched
+    report = (folder / "report.md").read_text("utf-8")
+    first = report.splitlines()[2]
+    assert first.startswith("Nearest of 144 protocols: ")
     for name in SPACE:
-        assert f"{name} = {getattr(PLANTED, name)}" in report.splitlines()[2]
-    assert "Its distance is 0.00 over 112 numbers of Table 1" in report
-    assert "On Table 2, which it was not chosen on, its distance is 2.00" in report
+        assert f"{name} = {getattr(PLANTED, name)}" in first
+    assert "its distance is 0.00 (136 numbers)" in first
+    assert "it is 0.50 (136 numbers)" in first
+    assert "The numbers decide scaling, output, draws, signs, xavier" in report
 
 
-def test_each_choice_has_a_row(report):
-    rows = [line.split(" | ") for line in report.splitlines() if " = " in line[:40]]
-    rows = {row[0].strip("| "): [cell.strip(" |") for cell in row[1:]] for row in rows}
+def test_each_choice_has_a_row(searched):
+    folder, _ = searched
+    report = (folder / "report.md").read_text("utf-8")
+    rows = {
+        cells[0]: cells[1:]
+        for line in report.splitlines()
+        if (cells := [cell.strip() for cell in line.strip("|").split("|")])
+    }
     for name, values in SPACE.items():
         for value in values:
-            nearest, alone, judged, mark = rows[f"{name} = {value}"]
+            share, nearest, alone, judged, mark = rows[f"{name} = {value}"]
             planted = value == getattr(PLANTED, name)
-            assert (mark == "nearest") == planted
+            assert (mark == "chosen") == planted
+            assert (share == "100%") == (share != "0%") == planted
             assert (float(nearest) == 0) == (float(alone) == 0) == planted
-            # The run of Table 2 is the same under what concerns other methods.
-            concerns = name in ("scaling", "output", "signs")
-            assert judged == ("" if concerns and not planted else "2.00 (1)")
+            assert (float(judged) == 0.5) == planted
+    # On the side that judges nothing is nearer.
+    assert rows["nearest to the judging half itself: chosen"] == ["0.00", "0.50", "1"]
 
 
-def test_a_difference_counts_less_where_seeds_differ(tmp_path, record):
-    ledger = Ledger(":memory:")
-    cell = Cell("digits", depth=1, widths=(4,), epochs=10)
-    published = [{"dataset": "digits", "method": "he", "val_accuracy": "50.0"}]
-    record(ledger, cell, "he", [54.0, 56.0])  # Mean 55, sd 1.414.
-    record(ledger, cell, "he", [53.0], Protocol(he="he_uniform"))
-    record(ledger, cell, "zero", [90.0, 90.0])  # Of which nothing is published.
-    tuner = ProtocolTuner(
-        [cell],
-        published,
-        2,
-        ledger,
-        keras_tuner.oracles.GridSearchOracle(keras_tuner.Objective("distance", "min")),
-        directory=str(tmp_path),
-        project_name="search",
-    )
-    assert tuner.distance(Protocol()) == (pytest.approx(5 / (1 + 2**0.5)), 1)
-    assert tuner.distance(Protocol(he="he_uniform")) == (pytest.approx(3), 1)
-    assert tuner.distance(Protocol(scaling="raw")) == (float("inf"), 0)
+def test_zero_has_a_row_for_each_orientation_and_table(searched):
+    folder, _ = searched
+    report = (folder / "report.md").read_text("utf-8")
+    assert "Table 1 to zero_transpose = False and in Table 2 to zero" in report
+    assert "the tables agree on its orientation" in report
+    assert "| zero_transpose = False, zero_scale = notebook | 0.00 | 0.50 |" in report
+
+
+def test_the_csv_has_every_number(searched):
+    folder, written = searched
+    assert {path.name for path in written} == {
+        "numbers.png",
+        "report.md",
+        "report.html",
+        "lee-protocol.csv",
+    }
+    with open(folder / "lee-protocol.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 272 and {row["method"] for row in rows} == set(METHODS)
+    for row in rows:
+        gap = float(row["mean"]) - float(row["published"])
+        judged = row["half"] == "judging"
+        assert gap == pytest.approx(0.25 * judged, abs=0.006)
+        assert float(row["distance"]) == pytest.approx(0.5 * judged, abs=0.01)

@@ -8,6 +8,7 @@ from experiments import catalogue
 from experiments.ledger import Ledger
 from experiments.lee import METHODS, Cell, Protocol
 from experiments.publish import publish
+from keras_inits.population import ENGINE
 
 HEADER = (
     "experiment,preset,dataset,activation,hidden,samples_per_class,method,epochs,"
@@ -47,7 +48,7 @@ def test_a_table_of_runs_that_were_recorded_by_hand(tmp_path, record):
     assert "1 of 1 published numbers lie inside" in text
     assert "`python -m experiments run lee-table2 --preset desk`" in text
     assert "Preset desk, seeds 0 to 9; 4 results." in text
-    assert "epsilon = 0.1" in text and "scaling = unit" in text
+    assert "epsilon = 0.1" in text and f"scaling = {Protocol().scaling}" in text
     versions = ledger.curves()[0]["versions"]
     assert f"keras {versions['keras']}" in text and "commit " in text
 
@@ -63,7 +64,7 @@ def test_the_order_is_shown_where_all_methods_were_run(tmp_path, record):
 def test_epochs_seeds_and_protocol_are_those_asked_for(tmp_path, record):
     ledger = Ledger(tmp_path / "ledger.sqlite")
     (cell,) = catalogue.cells("lee-table2", "smoke", activations=["relu"], epochs=1)
-    protocol = Protocol(scaling="raw")
+    protocol = Protocol(scaling="standard")
     record(ledger, cell, "he", [20.0, 30.0, 40.0], protocol)
     _, written = publish("lee-table2", "smoke", tmp_path, 3, 1, protocol)
     with open(written[-1], encoding="utf-8", newline="") as file:
@@ -74,10 +75,24 @@ def test_epochs_seeds_and_protocol_are_those_asked_for(tmp_path, record):
         ("1", "40.00"),
     ]
     text = written[1].read_text("utf-8")
-    assert "--preset smoke --seeds 3 --epochs 1`" in text and "scaling = raw" in text
+    assert (
+        "--preset smoke --seeds 3 --epochs 1`" in text and "scaling = standard" in text
+    )
     # Fewer than the preset's narrow what is trained, not what is shown.
     _, written = publish("lee-table2", "smoke", tmp_path, 1, 1, protocol)
     assert len(written[-1].read_text("utf-8").splitlines()) == 1 + 2
+
+
+@pytest.mark.parametrize("engine", [{}, {"engine": ENGINE - 1}])
+def test_runs_of_another_engine_are_not_used(engine, tmp_path):
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    run = Cell("mnist").run("proposed", 0, Protocol())
+    del run["engine"]
+    ids = [ledger.begin(run | engine)]
+    for epoch in range(10):
+        ledger.record(ids, epoch, {"val_accuracy": [0.5]})
+    with pytest.raises(FileNotFoundError, match="no finished runs"):
+        publish("lee-table2", "desk", tmp_path)
 
 
 def test_figure_3_of_runs_that_were_recorded_by_hand(tmp_path, record):

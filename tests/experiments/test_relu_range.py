@@ -53,6 +53,15 @@ def test_finished_runs_are_not_made_again(cell, results, monkeypatch):
     assert len(ledger.curves()) == before == len(cell.runs()) == 5 * 5 * 2 + 5
 
 
+def test_trainings_by_another_engine_are_made_again(cell, tmp_path):
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    for run in cell.runs():
+        run.pop("engine", None)
+        ledger.record([ledger.begin(run)], 0, {"accuracy": [1.0]})
+    missing = [run for run in cell.runs() if not ledger.epochs(run)]
+    assert missing == [run for run in cell.runs() if "rate" in run]
+
+
 def test_the_same_draw_is_doubled(cell):
     x, y = descent.samples("digits", 4)
     half, wide = (

@@ -92,7 +92,7 @@ def test_the_validation_accuracy_is_that_of_the_seeds_hold_out(tmp_path):
     (row,) = ledger.final()
     digits = datasets.load("digits")
     training, held_out = datasets.hold_out(digits.y, 0, 0.15, 20)
-    x = datasets.scale(digits, "unit")
+    x = datasets.scale(digits, Protocol().scaling)
     model = Population(
         lambda: networks.feedforward(64, 10, (10, 6), "he_normal"), [{"seed": 0}]
     ).member(0)
@@ -138,7 +138,7 @@ def test_what_is_the_same_under_several_protocols_is_trained_once(done, tmp_path
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("scaling", "raw"), ("learning_rate", 0.1), ("drop_remainder", True)],
+    [("scaling", "standard"), ("learning_rate", 0.1), ("drop_remainder", True)],
 )
 def test_protocols_that_train_otherwise_are_not_trained_together(name, value, tmp_path):
     protocols = [Protocol(), Protocol(**{name: value})]

@@ -166,7 +166,7 @@ def relu(record):
     record(found.ledger, RELU, "he", [11.3, 11.3])
     record(found.ledger, RELU, "zero", [50.0, 51.0])
     # What was trained otherwise is not of this table.
-    record(found.ledger, RELU, "xavier", [50.0], Protocol(scaling="raw"))
+    record(found.ledger, RELU, "xavier", [50.0], Protocol(scaling="standard"))
     record(found.ledger, RELU.at(9), "identity", [50.0])
     return found
 
