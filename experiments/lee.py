@@ -38,7 +38,7 @@ class Protocol:
 
     The paper states Adam at 0.001, batches of 100, 15 % held out at random, epsilon
     0.1 and cross-entropy (section 4.1). It does not state the rest; the defaults are
-    the choices that `search lee-protocol` finds nearest to Table 1.
+    the choices that `search lee-protocol` finds nearest to half of Tables 1 and 2.
 
     Args:
         scaling: Scale of the inputs.
@@ -65,16 +65,16 @@ class Protocol:
         held_out: Part of the pooled samples to validate on.
     """
 
-    scaling: Scaling = "unit"
+    scaling: Scaling = "raw"
     output: Literal["same", "glorot_uniform", "same_if_only"] = "same"
     draws: Literal["independent", "one"] = "independent"
     epsilon: float = 0.1
     signs: Literal["householder", "gram_schmidt"] = "householder"
-    xavier: str = "glorot_normal"
-    he: str = "he_normal"
+    xavier: str = "glorot_uniform"
+    he: str = "he_uniform"
     zero_scale: Literal["paper", "notebook"] = "paper"
-    zero_transpose: bool = False
-    gsm: Literal["positions", "middle"] = "positions"
+    zero_transpose: bool = True
+    gsm: Literal["positions", "middle"] = "middle"
     learning_rate: float = 0.001
     batch_size: int = 100
     drop_remainder: bool = False
