@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from experiments.bench import exactness_cases
 from experiments.bench.exactness import check
+from keras_inits import Population
 
 BACKEND = keras.backend.backend()
 COVERING = exactness_cases.covering(BACKEND)
@@ -25,6 +26,13 @@ def assert_exact(case):
 @pytest.mark.parametrize("name", exactness_cases.NAMED)
 def test_named(name):
     case = exactness_cases.named(name, BACKEND)
+    if name.startswith("saturated"):
+        with exactness_cases.environment(case):
+            members = exactness_cases.members(case)
+            population = Population(exactness_cases.build(case), members)
+            x = exactness_cases.data(case).x
+            outputs = keras.ops.convert_to_numpy(population(x))
+        assert np.mean(np.abs(outputs - 0.5) > 0.4999) > 0.3
     assert_exact(case)
 
 
