@@ -334,17 +334,28 @@ def bench(
     name: Annotated[
         str,
         typer.Argument(
-            help="compare, curvature, initializers, monitor, population, tuner or all"
+            help="compare, curvature, initializers, monitor, population, tuner or all; "
+            "or exactness"
         ),
     ] = "all",
+    cases: Annotated[
+        int, typer.Option(min=1, help="Of exactness: populations to train.")
+    ] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="Of exactness.")] = 0,
+    results: Folder = Path(__file__).parent / "results",
 ) -> None:
-    """Measures speed: ratios of medians, interleaved in one run."""
+    """Measures speed: ratios of medians, interleaved in one run. Or exactness."""
     from experiments import bench as benches
     from experiments import catalogue
 
     with _plain_errors():
-        known = {"all": None, **benches.BENCHES}
+        known = {"all": None, "exactness": None, **benches.BENCHES}
         catalogue.find("bench", name, known)
+        if name == "exactness":
+            from experiments.bench import exactness
+
+            exactness.run(cases, seed, results / "exactness")
+            return
         for measure in benches.BENCHES if name == "all" else [name]:
             benches.BENCHES[measure]()
 
