@@ -14,7 +14,8 @@ from keras_inits.initialize import initialize
 from keras_inits.initializers import GSM, RAI
 from keras_inits.initializers.kernel import check_real
 from keras_inits.population import Population
-from keras_inits.population.seeding import drawn_anew, is_unseeded, seeded
+from keras_inits.population.members import build_one
+from keras_inits.population.seeding import seeded
 from keras_inits.ranking import Compared, Comparison
 from keras_inits.verdict import gradient_limit
 
@@ -32,7 +33,7 @@ USUAL = (
 _SEEN = 512  # Samples on which units are looked at, and the curvature is taken.
 
 
-@seeded(0)  # Also a name that is looked up draws a seed.
+@seeded(0)  # The caller's random numbers go on as if nothing had been compared.
 def compare(
     build: Callable[[Any], keras.Model],
     x: Any,
@@ -70,9 +71,10 @@ def compare(
         build: Returns a compiled model for an initializer, a new one in each call.
         x: Inputs, an array `(samples, ...)`, or a list or dictionary of arrays.
         y: Targets, as the loss takes them.
-        initializers: Names or objects, or a dictionary of them by name. An object
-            without a seed is drawn anew for every seed. Defaults to `"all"`: those of
-            this package and the usual ones of Keras.
+        initializers: Names or objects, or a dictionary of them by name. Defaults to
+            `"all"`: those of this package and the usual ones of Keras. An object
+            without a seed draws anew for each seed; one with a seed of its own
+            draws the same for all, as its note says.
         seeds: How many seeds each is drawn with. Defaults to `3`.
         steps: How many steps of training. Defaults to `500`.
         batch_size: Samples in a batch. Defaults to `32`.
@@ -100,11 +102,10 @@ def compare(
     joint = {name for name, given in chosen.items() if _is_joint(given)}
     train, held_out = _split(x, y, validation_split)
 
-    def member(initializer: str) -> keras.Model:
-        given = drawn_anew(chosen[initializer])
-        model = build(given)
-        if initializer in joint:
-            initialize(model, given)
+    def member(name: str, initializer: Any) -> keras.Model:
+        model = build(initializer)
+        if name in joint:
+            initialize(model, initializer)
         return model
 
     models, unfit, notes = _built(member, build, chosen)
@@ -112,7 +113,11 @@ def compare(
     seen = tree.map_structure(lambda a: a[:_SEEN], held_out)
     rates = _stable_rates(models, *seen) if stable_rate else {}
 
-    pairs = [{"initializer": n, "seed": s} for n in models for s in range(seeds)]
+    pairs = [
+        {"name": name, "initializer": chosen[name], "seed": seed}
+        for name in models
+        for seed in range(seeds)
+    ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # They are in the notes.
         population = Population(member, pairs)
@@ -179,8 +184,16 @@ def _is_joint(given: Any) -> bool:
     return isinstance(given, RAI | GSM)
 
 
+def _own_seed(given: Any) -> int | None:
+    """Returns the seed that an initializer draws with, whatever Keras' is."""
+    if not isinstance(given, keras.Initializer):
+        return None
+    seed = given.get_config().get("seed")
+    return seed if isinstance(seed, int) else None
+
+
 def _built(
-    member: Callable[[str], keras.Model],
+    member: Callable[..., keras.Model],
     build: Callable[[Any], keras.Model],
     chosen: dict[str, Any],
 ) -> tuple[dict[str, keras.Model], dict[str, str], dict[str, str]]:
@@ -194,11 +207,13 @@ def _built(
     models: dict[str, keras.Model] = {}
     unfit: dict[str, str] = {}
     notes: dict[str, str] = {}
-    for name in chosen:
-        with seeded(0), warnings.catch_warnings(record=True) as caught:
+    for name, given in chosen.items():
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
-                model = member(name)
+                model = build_one(
+                    member, {"name": name, "initializer": given, "seed": 0}
+                )
             except Exception as error:  # Whatever `build` raises is the reason.
                 unfit[name] = f"{type(error).__name__}: {error}"
                 continue
@@ -209,19 +224,14 @@ def _built(
         said = [str(misfit) for misfit in suitability.misfits(model)]
         # Those of other packages, about how they are called, are not for the user.
         said += [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
-        notes[name] = "; ".join([*_own_seed(chosen[name]), *said[:1]])
+        said = said[:1]
+        if (seed := _own_seed(given)) is not None:
+            said.append(f"it is seeded with {seed}: the same draw for every seed")
+        notes[name] = "; ".join(said)
     if not models:
         reasons = "; ".join(f"{name}: {why}" for name, why in unfit.items())
         raise ValueError(f"No initializer fits. Received: {reasons}")
     return models, unfit, notes
-
-
-def _own_seed(given: Any) -> list[str]:
-    """Says so if an initializer draws the same for every seed."""
-    seed = getattr(given, "seed", None)
-    if not isinstance(given, keras.Initializer) or seed is None or is_unseeded(given):
-        return []
-    return [f"it has a seed of its own, {seed}: every seed has the same draw"]
 
 
 def _weights(model: keras.Model) -> list[tuple[Any, ...]]:

@@ -15,6 +15,7 @@ from keras_inits.calibration.layers import names
 from keras_inits.findings import STATES, Diagnosis, LayerDiagnosis, Redraw
 from keras_inits.initialize import initialize
 from keras_inits.initializers.kernel import check_real
+from keras_inits.population.seeding import seeded
 from keras_inits.probes import Objective
 from keras_inits.propagation import Propagation, propagation
 from keras_inits.signals import innermost
@@ -31,6 +32,7 @@ _MANY = 0.3  # So large a part of the units of a layer is worth a word.
 _REDRAWS = 3  # So many initializers are measured, the first choice first.
 
 
+@seeded(0)  # The caller's random numbers go on as if nothing had been diagnosed.
 def diagnose(
     model: keras.Model | Objective,
     x: Any = None,

@@ -1,5 +1,6 @@
 """Members of a population: what they are made of and the weights they start from."""
 
+import contextlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -7,19 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits.population.initial_values import (
-    Blueprint,
-    Start,
-    resolve,
-    same,
-    without_garbage_collection,
-)
-from keras_inits.population.seeding import drawn_anew, seeded
+from keras_inits.population.initial_values import draw, law
+from keras_inits.population.seed_trace import tracing
+from keras_inits.population.seeding import seeded
 
 Build = Callable[..., keras.Model]
-
-_COLLECTED = 32  # Models that may lie about before their memory is taken back.
-_FEW = 3  # Members of one kind, for which a shortcut is not worth its check.
 
 
 def check(members: Any) -> list[dict[str, Any]]:
@@ -43,10 +36,28 @@ def check(members: Any) -> list[dict[str, Any]]:
 def build_one(build: Build, member: Mapping[str, Any]) -> keras.Model:
     """Builds a member's model, with Keras seeded by its `seed` if it has one.
 
-    The random numbers of the caller go on from where they are; those of a member that
-    has no seed are taken from them.
+    An initializer among its arguments that has no seed of its own draws anew for
+    each seed, as one that is made after Keras is seeded.
     """
-    model = _call(build, member)
+    with seeded(member["seed"]) if "seed" in member else contextlib.nullcontext():
+        return _built(build, member)
+
+
+def rebuild(build: Build, member: Mapping[str, Any]) -> keras.Model:
+    """Builds a member's model again, for weights of its own, and draws no more."""
+    with seeded(None):
+        return build_one(build, member)
+
+
+def _built(build: Build, member: Mapping[str, Any]) -> keras.Model:
+    arguments = dict(member)
+    if "seed" in member:
+        arguments = _made_anew(arguments, {})
+        if not _takes(build, "seed"):
+            del arguments["seed"]
+    model = build(**arguments)
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"`build` must return a Keras model. Received: {model}")
     if not (model.built and model.variables):
         raise ValueError(
             "`build` must return a model that is built and has weights: begin it with "
@@ -55,18 +66,24 @@ def build_one(build: Build, member: Mapping[str, Any]) -> keras.Model:
     return model
 
 
-def _call(build: Build, member: Mapping[str, Any]) -> keras.Model:
-    if "seed" not in member:
-        model = build(**member)
-    else:
-        with seeded(member["seed"]):
-            arguments = drawn_anew(dict(member))
-            if not _takes(build, "seed"):
-                del arguments["seed"]
-            model = build(**arguments)
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"`build` must return a Keras model. Received: {model}")
-    return model
+def _made_anew(argument: Any, made: dict[int, Any]) -> Any:
+    """Makes unseeded initializers anew, each object once, at any depth."""
+    if type(argument) is dict:
+        return {key: _made_anew(value, made) for key, value in argument.items()}
+    if type(argument) in (list, tuple):
+        return type(argument)(_made_anew(value, made) for value in argument)
+    if not _is_unseeded(argument):
+        return argument
+    if id(argument) not in made:
+        made[id(argument)] = type(argument).from_config(argument.get_config())
+    return made[id(argument)]
+
+
+def _is_unseeded(argument: Any) -> bool:
+    if not isinstance(argument, keras.Initializer):
+        return False
+    config = argument.get_config()
+    return "seed" in config and config["seed"] is None
 
 
 def variables(model: keras.Model) -> list[Any]:
@@ -79,8 +96,8 @@ def initial_states(
 ) -> list[np.ndarray]:
     """Returns the initial value of each variable, stacked over the members.
 
-    `build` is called for every member, but only where that is needed are networks
-    built in full: `Blueprint` knows the others without their variables.
+    Members that differ in their seed alone are drawn from a trace of one build, where
+    their build can be traced and the trace gives the values of a whole build.
 
     Args:
         build: Function that builds a model.
@@ -90,45 +107,43 @@ def initial_states(
     Raises:
         ValueError: If a model differs from the first in more than its values.
     """
-    first = (_architecture(model), _compile_config(model))
-    own = _values(model)
-    blueprint = Blueprint(model, variables(model))
+    plan, compiled = _architecture(model), _compile_config(model)
 
-    def told(index: int, lazily: bool) -> tuple[Start, keras.Model] | None:
-        if "seed" not in members[index]:
-            return None  # It draws from what the caller draws from: once, and in full.
-        return blueprint.start(lambda: _call(build, members[index]), lazily)
+    def whole(index: int) -> list[np.ndarray]:
+        one = build_one(build, members[index]) if index else model
+        _check_alike(index, members[index], (plan, compiled), one)
+        return _values(one)
 
-    def built(index: int) -> Start:
-        if index == 0:
-            return own
-        other = build_one(build, members[index])
-        _check_alike(index, members[index], first, other)
-        return _values(other)
-
-    again = told(0, lazily=False)
-    reliable = again is not None and same(resolve([again[0]])[0], own)
-    starts: list[Start] = [[] for _ in members]
+    states: list[Any] = [None] * len(members)
     for indices in _differing_in_seed(members):
-        one, last = indices[0], indices[-1]
-        start = told(one, lazily=False) if reliable else None
-        if start is not None:
-            _check_alike(one, members[one], first, start[1])
-            assigns = any(isinstance(value, np.ndarray) for value in start[0])
-            if assigns and not same(resolve([start[0]])[0], built(one)):
-                start = None
-        lazily = False
-        if start is not None and len(indices) > _FEW:
-            lazy, eager = told(last, lazily=True), told(last, lazily=False)
-            if lazy is not None and eager is not None:
-                lazily = same(lazy[0], eager[0])
-        with without_garbage_collection() as collect:
-            for count, index in enumerate(indices, start=1):
-                of_index = None if start is None else told(index, lazily)
-                starts[index] = built(index) if of_index is None else of_index[0]
-                if count % _COLLECTED == 0:
-                    collect()
-    return [np.stack(values) for values in zip(*resolve(starts), strict=True)]
+        first, *others = indices
+        states[first] = whole(first)
+        drawn = None
+        if others and "seed" in members[first]:
+            drawn = _drawn(build, [members[index] for index in indices], states[first])
+        for place, index in enumerate(others, 1):
+            states[index] = (
+                whole(index) if drawn is None else [rows[place] for rows in drawn]
+            )
+    return [np.stack(values) for values in zip(*states, strict=True)]
+
+
+def _drawn(
+    build: Build, members: Sequence[Mapping[str, Any]], first: list[np.ndarray]
+) -> list[np.ndarray] | None:
+    """Draws members that differ in their seed from a trace, if it gives the first."""
+    try:
+        with seeded(members[0]["seed"]), tracing() as trace:
+            model = _built(build, {**members[0], "seed": trace.seed})
+        start = trace.start(variables(model))
+        rows = draw(trace, start, [member["seed"] for member in members])
+    except Exception:  # What becomes of symbols and variables without a value.
+        return None
+    same = len(rows) == len(first) and all(
+        one[0].tobytes() == other.tobytes()
+        for one, other in zip(rows, first, strict=True)
+    )
+    return rows if same else None
 
 
 def _values(model: keras.Model) -> list[np.ndarray]:
@@ -139,14 +154,31 @@ def _differing_in_seed(members: Sequence[Mapping[str, Any]]) -> list[list[int]]:
     """Groups the indices of members that are alike but for their seed."""
     groups: list[tuple[dict[str, Any], list[int]]] = []
     for index, member in enumerate(members):
-        rest = {key: value for key, value in member.items() if key != "seed"}
+        recipe = _recipe({**member, "seed": "seed" in member}, {})
         for other, indices in groups:
-            if ("seed" in member) == ("seed" in members[indices[0]]) and rest == other:
+            if recipe == other:
                 indices.append(index)
                 break
         else:
-            groups.append((rest, [index]))
+            groups.append((recipe, [index]))
     return [indices for _, indices in groups]
+
+
+def _recipe(argument: Any, places: dict[int, int]) -> Any:
+    """Returns what is equal for arguments that give the same build but for the seed.
+
+    An unseeded initializer is made anew for each member, so that its law counts, and
+    where else the same object is used. Arrays do not compare to one truth value.
+    """
+    if type(argument) is dict:
+        return {key: _recipe(value, places) for key, value in argument.items()}
+    if type(argument) in (list, tuple):
+        return [type(argument), *(_recipe(value, places) for value in argument)]
+    if _is_unseeded(argument):
+        return law(argument), places.setdefault(id(argument), len(places))
+    if hasattr(argument, "__array__"):
+        return id(argument)
+    return type(argument), argument
 
 
 def _takes(function: Callable[..., Any], argument: str) -> bool:

@@ -160,7 +160,7 @@ class Population(keras.Model):
     def member(self, index: int) -> keras.Model:
         """Returns a member as an ordinary Keras model, with its present weights."""
         member = self._hidden.members[index]
-        model = members_module.build_one(self._hidden.build, member)
+        model = members_module.rebuild(self._hidden.build, member)
         rows = [matrix[index : index + 1] for matrix in self._matrices]
         for variable, value in zip(
             members_module.variables(model),

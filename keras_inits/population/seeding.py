@@ -1,115 +1,105 @@
-"""Seeds of members, which leave the random numbers of the caller as they were."""
+"""The random numbers of a build: seeded for it, and the caller's put back after it.
+
+What Keras and TensorFlow do not tell publicly of their generators is read here alone.
+"""
 
 import contextlib
 import random
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
-from keras import tree
 from keras.src.backend.common import global_state
+from keras.src.random import seed_generator
+from keras.src.utils.module_utils import tensorflow
+from keras.src.utils.rng_utils import GLOBAL_RANDOM_SEED
 
-# What `keras.utils.set_random_seed` sets of Keras' own.
-_OF_KERAS = ("global_random_seed", "global_seed_generator")
-
-
-@contextlib.contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seeds Keras, and what it seeds, within a block, and undoes it after.
-
-    `keras.utils.set_random_seed` seeds Python, NumPy, Keras and its backend. After the
-    block all of them go on from where they were before it.
-
-    Examples:
-    >>> import numpy as np
-    >>> from keras_inits.population.seeding import seeded
-    >>> np.random.seed(5)
-    >>> with seeded(0):
-    ...     drawn = np.random.rand()
-    >>> after = np.random.rand()
-    >>> np.random.seed(5)
-    >>> after == np.random.rand()
-    True
-
-    Args:
-        seed: The seed.
-    """
-    python, numpy = random.getstate(), np.random.get_state()
-    of_keras = [global_state.get_global_attribute(name) for name in _OF_KERAS]
-    with contextlib.ExitStack() as backends:
-        if "tensorflow" in sys.modules:
-            backends.enter_context(_tensorflow())
-        if keras.backend.backend() == "torch":
-            backends.enter_context(_torch())
-        keras.utils.set_random_seed(seed)
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)
-            for name, value in zip(_OF_KERAS, of_keras, strict=True):
-                global_state.set_global_attribute(name, value)
+_KERAS = (GLOBAL_RANDOM_SEED, seed_generator.GLOBAL_SEED_GENERATOR)
 
 
 @contextlib.contextmanager
-def _tensorflow() -> Iterator[None]:
-    from tensorflow.python.eager import context
+def seeded(seed: int | None) -> Iterator[None]:
+    """Seeds all generators within a block, and leaves them as they were before it.
 
-    eager = vars(context.context())
-    before = {name: eager[name] for name in ("_seed", "_rng") if name in eager}
-    try:
-        yield
-    finally:
-        eager.pop("_rng", None)  # There is none until a seed is set.
-        eager.update(before)
-
-
-@contextlib.contextmanager
-def _torch() -> Iterator[None]:
-    import torch
-
-    state = torch.get_rng_state()
-    try:
-        yield
-    finally:
-        torch.set_rng_state(state)
-
-
-def drawn_anew(arguments: Any) -> Any:
-    """Makes initializers without a seed anew, at any depth of some arguments.
-
-    Such an object takes its seed from Keras when it is made, and keeps it.
+    They are those of Python, NumPy, Keras, TensorFlow and, where it is the backend,
+    PyTorch: what `keras.utils.set_random_seed` sets. TensorFlow alone cannot be put
+    back wholly: a random operation that is given a seed of its own starts anew, as
+    it does whenever TensorFlow is seeded.
 
     Examples:
     >>> import keras
-    >>> from keras_inits.population.seeding import drawn_anew
-    >>> initializer = keras.initializers.HeNormal()
-    >>> drawn_anew({"initializer": initializer})["initializer"].seed == initializer.seed
-    False
+    >>> from keras_inits.population.seeding import seeded
+    >>> kernels = []
+    >>> for _ in range(2):
+    ...     with seeded(0):
+    ...         kernels.append(keras.initializers.HeNormal()((3, 2)))
+    >>> bool(keras.ops.all(kernels[0] == kernels[1]))
+    True
 
     Args:
-        arguments: Any structure; the same object twice in it stays one object.
+        seed: What Keras is seeded with, or `None`, for the generators to go on from
+            where they are.
+
+    Raises:
+        ValueError: If `seed` is neither an integer nor `None`.
     """
-    anew: dict[int, Any] = {}
+    with contextlib.ExitStack() as stack:
+        stack.callback(random.setstate, random.getstate())
+        stack.callback(np.random.set_state, np.random.get_state())
+        for name in _KERAS:
+            value = global_state.get_global_attribute(name)
+            stack.callback(global_state.set_global_attribute, name, value)
+        generator = _keras_generator()
+        if generator is not None:
+            stack.callback(generator.state.assign, generator.state.value * 1)
+        if tensorflow.available:
+            context = _tensorflow_context()
+            stack.callback(_restore, context, context._seed, _tensorflow_state(context))
+        if keras.backend.backend() == "torch":
+            import torch  # type: ignore[import-not-found,unused-ignore]
 
-    def of(value: Any) -> Any:
-        if is_unseeded(value):
-            if id(value) not in anew:
-                anew[id(value)] = type(value).from_config(value.get_config())
-            return anew[id(value)]
-        return value
-
-    return tree.map_structure(of, arguments)
+            stack.enter_context(torch.random.fork_rng())
+        if seed is not None:
+            keras.utils.set_random_seed(seed)
+        yield
 
 
-def is_unseeded(value: Any) -> bool:
-    """Tells whether something is an initializer that was given no seed."""
-    if not isinstance(value, keras.Initializer):
-        return False
-    try:
-        config = value.get_config()
-    except NotImplementedError:
-        return False
-    return "seed" in config and config["seed"] is None
+def snapshot() -> list[Any]:
+    """Returns the states of all generators, equal only if none has been drawn from."""
+    generator = _keras_generator()
+    states: list[Any] = [random.getstate()]
+    states += [np.asarray(part).tobytes() for part in np.random.get_state()]
+    states.append(global_state.get_global_attribute(GLOBAL_RANDOM_SEED))
+    if generator is not None:
+        states += [id(generator), keras.ops.convert_to_numpy(generator.state).tobytes()]
+    if tensorflow.available:
+        context = _tensorflow_context()
+        states += [context._seed, _tensorflow_state(context)]
+    if keras.backend.backend() == "torch":
+        import torch
+
+        states.append(torch.random.get_rng_state().numpy().tobytes())
+    return states
+
+
+def _keras_generator() -> Any:
+    return global_state.get_global_attribute(seed_generator.GLOBAL_SEED_GENERATOR)
+
+
+def _tensorflow_context() -> Any:
+    from tensorflow.python.eager import context
+
+    return context.context()
+
+
+def _tensorflow_state(context: Any) -> Any:
+    """Returns where TensorFlow's own seeds are, `None` if it was never seeded."""
+    return context._rng.getstate() if hasattr(context, "_rng") else None
+
+
+def _restore(context: Any, seed: int | None, state: Any) -> None:
+    # Drops the operations that TensorFlow keeps too, which count what they drew.
+    context._set_global_seed(seed)
+    if state is not None:
+        context._rng.setstate(state)

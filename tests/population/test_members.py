@@ -62,6 +62,178 @@ def with_states():
     return model
 
 
+def each_of_its_own(seed, initializer="orthogonal", factor=1):
+    hidden = [
+        layers.Dense(
+            4, kernel_initializer=keras.initializers.HeNormal(seed + factor * i)
+        )
+        for i in range(12)
+    ]
+    out = layers.Dense(3, kernel_initializer=initializer)
+    return keras.Sequential([keras.Input((6,)), *hidden, out])
+
+
+def of_seed_sequence(seed):
+    first, _ = np.random.SeedSequence(seed).generate_state(2)
+    return dense(initializer=keras.initializers.HeNormal(int(first)))
+
+
+def that_turns(seed):
+    return dense(initializer="he_normal" if seed < 5 else "glorot_normal")
+
+
+def that_hides_its_turn(seed):
+    try:
+        name = "he_normal" if seed < 5 else "glorot_normal"
+    except Exception:
+        name = "zeros"
+    return dense(initializer=name)
+
+
+def that_looks_up(seed):
+    return dense(initializer={3: "he_normal"}.get(seed, "glorot_normal"))
+
+
+def that_perturbs(seed):
+    """Changes its weights for some seeds alone."""
+    model = dense()
+    if seed != 3:
+        for variable in model.weights:
+            variable.assign(variable + seed)
+    return model
+
+
+def added_one_by_one(seed):
+    """Draws between the layers that it adds."""
+    model = keras.Sequential([keras.Input((6,))])
+    for _ in range(3):
+        deviation = random.uniform(0.1, 1) + seed
+        initializer = keras.initializers.RandomNormal(stddev=deviation)
+        model.add(layers.Dense(6, kernel_initializer=initializer))
+    return model
+
+
+def that_seeds_keras(seed):
+    keras.utils.set_random_seed(seed + 1)
+    return dense()
+
+
+def assigned_from_the_seed(seed):
+    model = dense()
+    model.layers[0].bias.assign(np.full(4, seed))
+    return model
+
+
+def assigned_a_constant():
+    model = dense()
+    model.layers[0].bias.assign(np.full(4, 0.25))
+    return model
+
+
+def that_reads():
+    model = dense()
+    factor = 1 / np.std(model.layers[0].kernel)
+    model.layers[1].kernel.assign(factor * model.layers[1].kernel)
+    return model
+
+
+def trained():
+    model = dense()
+    model.compile("sgd", "mse", run_eagerly=True)
+    model.fit(np.ones((4, 6)), np.ones((4, 3)), verbose=0)
+    return model
+
+
+def called_while_training():
+    model = keras.Sequential(
+        [layers.Dense(4), layers.BatchNormalization(), layers.Dropout(0.5)]
+    )
+    model(np.ones((2, 6)), training=True)
+    return model
+
+
+def called_on_data():
+    return subclassed(5)
+
+
+def of_tensorflow_numbers():
+    tf = pytest.importorskip("tensorflow")
+    model = dense()
+    model.layers[0].kernel.assign(tf.random.normal((6, 4)))
+    return model
+
+
+def nested():
+    inner = keras.Sequential([keras.Input((6,)), layers.Dense(5), layers.Dropout(0.1)])
+    inputs = keras.Input((6,))
+    shared = layers.Dense(5)
+    twice = shared(shared(inner(inputs)))
+    return keras.Model(inputs, layers.Dense(2)(twice))
+
+
+def recurrent():
+    return keras.Sequential(
+        [
+            keras.Input((5, 3)),
+            layers.LSTM(4, return_sequences=True, dropout=0.1),
+            layers.GRU(3),
+            layers.Dense(2),
+        ]
+    )
+
+
+def unfit_bias():
+    bias = OfNumPy()
+    lstm = layers.LSTM(4, bias_initializer=bias)
+    return keras.Sequential([keras.Input((5, 3)), lstm])
+
+
+def attentive():
+    inputs = keras.Input((5, 4))
+    return keras.Model(inputs, layers.MultiHeadAttention(2, 3)(inputs, inputs))
+
+
+def convolutional():
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.Conv2D(4, 3, kernel_initializer="lee_qr"),
+            layers.DepthwiseConv2D(3),
+            layers.BatchNormalization(renorm=True),
+            layers.Flatten(),
+            layers.Dense(2, kernel_initializer="random_ep"),
+        ]
+    )
+
+
+def compiled():
+    model = dense()
+    model.compile(keras.optimizers.Adam(0.02), "mse", metrics=["mae"])
+    return model
+
+
+def of_this_package():
+    names = ("rai", "gsm", "skorski_normal", "lecun98_uniform", "zer_o")
+    hidden = [layers.Dense(6, kernel_initializer=name) for name in names]
+    return keras.Sequential([keras.Input((6,)), *hidden])
+
+
+def one_object():
+    initializer = keras.initializers.TruncatedNormal(stddev=0.3)
+    return dense(depth=3, initializer=initializer)
+
+
+def of_half_precision():
+    kernel = layers.Dense(4, dtype="bfloat16", kernel_initializer="he_uniform")
+    return keras.Sequential([keras.Input((6,)), kernel])
+
+
+def constant_array():
+    fixed = keras.initializers.Constant(np.arange(24.0).reshape(6, 4))
+    hidden = layers.Dense(4, kernel_initializer=fixed)
+    return keras.Sequential([keras.Input((6,)), hidden, layers.Dense(3)])
+
+
 def values(model):
     variables = [*model.trainable_variables, *model.non_trainable_variables]
     return [keras.ops.convert_to_numpy(variable.value) for variable in variables]
@@ -71,115 +243,127 @@ def weights(population, index):
     return population.member(index).get_weights()
 
 
-@pytest.mark.parametrize(
-    "build",
-    [dense, lambda: dense(initializer="lee_qr"), of_any_size, of_numpy, of_keras]
-    + [assigned, with_states],
-)
+ANY = [dense, lambda: dense(initializer="lee_qr"), of_any_size, of_numpy, of_keras]
+ANY += [assigned, with_states, assigned_a_constant, that_reads, trained, unfit_bias]
+ANY += [called_while_training, called_on_data, of_tensorflow_numbers, nested]
+ANY += [recurrent, attentive, convolutional, compiled, of_this_package, one_object]
+ANY += [of_half_precision, constant_array]
+SEEDED = [seeded, takes_anything, each_of_its_own, of_seed_sequence, that_turns]
+SEEDED += [that_hides_its_turn, that_looks_up, that_seeds_keras]
+SEEDED += [that_perturbs, added_one_by_one]
+SEEDED += [assigned_from_the_seed, lambda seed: dense()]
+SEEDED += [lambda seed: dense(initializer=keras.initializers.HeNormal(-seed % 4))]
+
+
+@pytest.mark.parametrize("build", ANY + SEEDED)
 def test_weights_are_those_of_a_seeded_build(build):
-    seeds = [3, 3, 4, 5, 6, 4]
+    seeds = [3, 3, 4, 5, 6, *range(10, 15)]
     population = Population(build, [{"seed": seed} for seed in seeds])
     for index, seed in enumerate(seeds):
         own = values(population.member(index))
         keras.utils.set_random_seed(seed)
-        assert all(map(np.array_equal, own, values(build())))
-    last = [weights(population, index)[2] for index in (0, 2, 3, 4)]
-    assert len({kernel.tobytes() for kernel in last}) == 4
-
-
-def perturbed(seed):
-    """Changes its weights for some seeds alone, in a way that an unbuilt net hides."""
-    model = dense()
-    if seed:
-        for layer in model.layers:
-            for variable in layer.weights:
-                variable.assign(variable + seed)
-    return model
-
-
-def called(seed):
-    return subclassed(4, keras.initializers.GlorotNormal(seed=seed))
-
-
-def recurrent(seed):
-    init = keras.initializers.Orthogonal(seed=seed)
-    inner = keras.Sequential(
-        [keras.Input((3, 5)), layers.LSTM(4, kernel_initializer=init)]
-    )
-    outer = [keras.Input((6,)), layers.Dense(15), layers.Reshape((3, 5)), inner]
-    return keras.Sequential([*outer, layers.BatchNormalization(), layers.Dropout(0.5)])
-
-
-def added(seed):
-    """Adds its layers one by one, and draws between them."""
-    model = keras.Sequential([keras.Input((6,))])
-    for _ in range(3):
-        deviation = random.uniform(0.1, 1) + seed
-        init = keras.initializers.RandomNormal(stddev=deviation)
-        model.add(layers.Dense(6, kernel_initializer=init))
-    return model
-
-
-def wired(seed):
-    inputs = keras.Input((6,))
-    shared = layers.Dense(6, kernel_initializer=keras.initializers.HeUniform(seed))
-    return keras.Model(inputs, shared(shared(inputs)) + layers.Dense(6)(inputs))
-
-
-def mixed(seed):
-    """Draws by initializers of each kind."""
-    names = ["lee_qr", "rai", "zeros", "ortho_ep", "glorot_uniform"]
-    hidden = [layers.Dense(6, kernel_initializer=name) for name in names]
-    hidden.append(layers.Dense(6, kernel_initializer=Unseeded()))
-    return keras.Sequential([keras.Input((6,)), *hidden[: 5 + seed % 2]][:6])
+        built = build(seed=seed) if build in SEEDED else build()
+        assert [a.tobytes() for a in own] == [a.tobytes() for a in values(built)]
+    by_seed = [weights(population, index) for index in (0, 2, 3)]
+    assert len({b"".join(w.tobytes() for w in each) for each in by_seed}) > 1
 
 
 @pytest.mark.parametrize(
-    "build", [perturbed, called, recurrent, added, wired, mixed, takes_anything]
+    "build",
+    [dense, with_states, nested, recurrent, attentive]
+    + [convolutional, compiled, of_this_package, one_object, constant_array]
+    + [seeded, each_of_its_own],
 )
-def test_each_member_starts_as_its_own_build(build):
-    members = [{"seed": seed} for seed in (0, 1, 2, 1, 3, 4, 5, 6, 7, 8, 9)]
-    population = Population(build, members)
-    starts = population._hidden.packing.unpack(
-        [np.asarray(matrix) for matrix in population._matrices]
+def test_builds_do_not_grow_with_the_seeds(build):
+    calls = []
+
+    def counted(**arguments):
+        calls.append(arguments)
+        if build not in SEEDED:
+            del arguments["seed"]
+        return build(**arguments)
+
+    Population(counted, [{"seed": seed} for seed in range(9)])
+    assert len(calls) == 2  # One whole, and one that is traced.
+
+
+def from_initializers(initializer, more=()):
+    each = [initializer, *more, "he_normal"]
+    return keras.Sequential(
+        [keras.Input((5,))] + [layers.Dense(5, kernel_initializer=i) for i in each]
     )
-    for index, member in enumerate(members):
-        keras.utils.set_random_seed(member["seed"])
-        for start, value in zip(starts, values(build(**member)), strict=True):
-            assert np.array_equal(start[index], value)
 
 
-def test_initializer_objects_are_drawn_anew_for_each_seed():
-    unseeded, fixed = keras.initializers.HeNormal(), keras.initializers.HeNormal(seed=7)
-    members = [
-        {"initializer": initializer, "seed": seed}
-        for initializer in (unseeded, fixed)
-        for seed in range(5)
-    ]
-    population = Population(dense, members)
-    kernels = [weights(population, index)[0] for index in range(10)]
-    assert len({kernel.tobytes() for kernel in kernels[:5]}) == 5
-    assert len({kernel.tobytes() for kernel in kernels[5:]}) == 1
-    for seed in range(5):
+def test_an_unseeded_initializer_draws_anew_for_each_seed():
+    given = keras.initializers.HeNormal()
+    seeds = range(4)
+    members = [{"initializer": given, "more": [given], "seed": s} for s in seeds]
+    population = Population(from_initializers, members)
+    kernels = [weights(population, seed)[0] for seed in seeds]
+    assert len({kernel.tobytes() for kernel in kernels}) == 4
+    for seed in seeds:
         keras.utils.set_random_seed(seed)
-        own = dense(initializer=keras.initializers.HeNormal()).get_weights()[0]
-        assert np.array_equal(kernels[seed], own)
+        fresh = keras.initializers.HeNormal()
+        own = from_initializers(fresh, [fresh]).get_weights()
+        assert all(map(np.array_equal, weights(population, seed), own))
+    assert population.members[0]["initializer"] is given
 
 
-def test_a_build_whose_network_depends_on_the_seed():
+def test_unseeded_initializers_of_one_law_are_one_recipe():
+    calls = []
+
+    def counted(initializer, more):
+        calls.append(initializer)
+        return from_initializers(initializer, more)
+
+    def member(seed, shared):
+        first = keras.initializers.HeNormal()
+        other = first if shared else keras.initializers.HeNormal()
+        return {"initializer": first, "more": [other], "seed": seed}
+
+    members = [member(seed, shared) for seed in range(4) for shared in (True, False)]
+    population = Population(counted, members)
+    assert len(calls) == 4  # Two recipes: whether it is one object counts.
+    for index, seed in enumerate(np.repeat(range(4), 2).tolist()):
+        keras.utils.set_random_seed(seed)
+        fresh = [keras.initializers.HeNormal()]
+        fresh += fresh if index % 2 == 0 else [keras.initializers.HeNormal()]
+        own = from_initializers(fresh[0], fresh[1:]).get_weights()
+        assert all(map(np.array_equal, weights(population, index), own))
+
+
+def test_a_seeded_initializer_keeps_its_draw():
+    given = keras.initializers.HeNormal(seed=7)
+    members = [{"initializer": given, "seed": seed} for seed in (0, 1)]
+    population = Population(from_initializers, members)
+    first, other = (weights(population, index) for index in (0, 1))
+    assert np.array_equal(first[0], given((5, 5)))
+    assert np.array_equal(first[0], other[0]) and np.any(first[2] != other[2])
+
+
+def test_arguments_that_are_equal_numbers_of_another_type():
+    def build(scale, seed):
+        return dense(activation="relu" if scale is True else "tanh")
+
+    with pytest.raises(ValueError, match="one architecture"):
+        Population(build, [{"scale": s, "seed": 0} for s in (1, True)])
+
+
+def test_an_architecture_that_depends_on_the_seed():
     def build(seed):
-        return dense(units=5 if seed == 6 else 4)
+        return dense(activation="relu" if seed < 2 else "tanh")
 
-    with pytest.raises(ValueError, match="one architecture.*member 6"):
-        Population(build, [{"seed": seed} for seed in range(8)])
+    with pytest.raises(ValueError, match="one architecture.* member 2"):
+        Population(build, [{"seed": seed} for seed in range(3)])
 
 
-@pytest.mark.parametrize("build", [seeded, takes_anything])
-def test_build_that_takes_the_seed(build):
-    population = Population(build, [{"seed": 5}, {"seed": 6}])
-    for index, seed in enumerate((5, 6)):
-        kernel = keras.initializers.HeNormal(seed=seed + 100)((6, 4))
-        assert np.array_equal(weights(population, index)[0], kernel)
+def test_arrays_among_the_arguments():
+    def build(kernel):
+        return dense(initializer=keras.initializers.Constant(kernel.mean()))
+
+    members = [{"kernel": np.full(2, i), "seed": s} for i in (1, 2) for s in (0, 1)]
+    population = Population(build, members)
+    assert [weights(population, i)[0][0, 0] for i in range(4)] == [1, 1, 2, 2]
 
 
 def test_members_without_a_seed():
@@ -237,17 +421,16 @@ def functional(skip=True, factor=1.0, shared=False):
 
 
 class Subclassed(keras.Model):
-    def __init__(self, units, initializer="glorot_uniform"):
+    def __init__(self, units):
         super().__init__()
-        self.hidden = layers.Dense(units, kernel_initializer=initializer)
-        self.out = layers.Dense(3)
+        self.hidden, self.out = layers.Dense(units), layers.Dense(3)
 
     def call(self, inputs):
         return self.out(self.hidden(inputs))
 
 
-def subclassed(units, initializer="glorot_uniform"):
-    model = Subclassed(units, initializer)
+def subclassed(units):
+    model = Subclassed(units)
     model(np.ones((1, 6)))
     return model
 

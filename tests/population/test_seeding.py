@@ -1,99 +1,150 @@
-"""Seeded builds leave the random numbers of the caller as they were."""
+"""What is seeded within a block goes on after it as if nothing had been."""
 
 import random
 
 import keras
 import numpy as np
 import pytest
-from keras import layers
 
-import keras_inits
-from keras_inits import Population
-from keras_inits.population.seeding import drawn_anew, seeded
-
-TENSORFLOW = keras.backend.backend() == "tensorflow"
+from keras_inits import Population, compare, diagnose
+from keras_inits.population import seeding
+from keras_inits.population.seeding import seeded
 
 
-def build(initializer="he_normal"):
-    hidden = layers.Dense(3, "softmax", kernel_initializer=initializer)
-    model = keras.Sequential([keras.Input((6,)), hidden])
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+def network(initializer="he_normal"):
+    hidden = keras.layers.Dense(4, "relu", kernel_initializer=initializer)
+    model = keras.Sequential(
+        [keras.Input((3,)), hidden, keras.layers.Dropout(0.5), keras.layers.Dense(1)]
+    )
+    model.compile("sgd", "mse")
     return model
 
 
 def numbers():
-    """Returns the next number of each generator."""
-    drawn = [random.random(), np.random.rand(), float(keras.random.uniform(()))]
-    drawn.append(keras.initializers.RandomNormal().seed)
-    if TENSORFLOW:
+    """Draws from every generator that a caller may have."""
+    drawn = [random.random(), np.random.rand(), np.random.randn()]
+    drawn += np.ravel(keras.random.normal((2,))).tolist()
+    drawn += np.ravel(keras.initializers.HeNormal()((2, 2))).tolist()
+    if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        drawn.append(float(tf.random.uniform(())))
+        drawn += tf.random.uniform((2,)).numpy().tolist()
+    if keras.backend.backend() == "torch":
+        import torch
+
+        drawn += torch.rand(2).tolist()
     return drawn
 
 
-X = np.random.default_rng(0).normal(size=(60, 6)).astype("float32")
-Y = np.random.default_rng(1).integers(0, 3, 60)
-USES = {
-    "population": lambda population: Population(build, [{"seed": 3}, {"seed": 4}]),
-    "member": lambda population: population.member(1),
-    "compare": lambda population: keras_inits.compare(
-        build, X, Y, ["he_normal", "lee_qr"], seeds=1, steps=2, stable_rate=False
-    ),
-    "diagnose": lambda population: keras_inits.diagnose(population.member(0), X, Y),
-}
+def draw_by_seed():
+    with seeded(3):
+        numbers()
 
 
-@pytest.fixture(scope="module")
-def population():
-    return Population(build, [{"seed": 0}, {"seed": 1}])
+def draw_on():
+    with seeded(None):
+        numbers()
 
 
-@pytest.mark.parametrize("use", USES)
-def test_generators_go_on_where_they_were(use, population):
+def populate():
+    population = Population(network, [{"seed": seed} for seed in (3, 3, 4)])
+    population.member(1)
+
+
+def member_without_a_seed():
+    MEMBERS_WITHOUT_A_SEED.member(0)
+
+
+def fail():
+    with pytest.raises(ValueError, match="no such"), seeded(3):
+        numbers()
+        raise ValueError("no such")
+
+
+DATA = np.random.default_rng(0).normal(size=(40, 3)), np.ones((40, 1))
+MEMBERS_WITHOUT_A_SEED = Population(network, [{}, {}])
+
+
+def compare_two():
+    given = ["he_normal", keras.initializers.HeNormal(seed=1)]
+    compare(network, *DATA, given, seeds=1, steps=2, stable_rate=False)
+
+
+def diagnose_one():
+    assert diagnose(ZERO, *DATA).redraws
+
+
+ZERO = network("zeros")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [draw_by_seed, draw_on, populate, member_without_a_seed, fail]
+    + [compare_two, diagnose_one],
+)
+@pytest.mark.parametrize("drawn_before", [0, 2])
+def test_the_next_numbers_are_those_without_it(use, drawn_before):
+    def after(action):
+        # The seed is one that members have too.
+        keras.utils.set_random_seed(3)
+        for _ in range(drawn_before):
+            numbers()
+        action()
+        return numbers() + numbers()
+
+    assert after(use) == after(lambda: None)
+
+
+def test_a_caller_who_never_seeded_stays_unseeded():
+    keras.src.backend.common.global_state.set_global_attribute(
+        "global_random_seed", None
+    )
+    tf = pytest.importorskip("tensorflow")
+    tf.random.set_seed(None)
+    for _ in range(2):
+        with seeded(3):
+            inside = numbers()
+        outside = numbers()
+        assert keras.src.utils.rng_utils.get_random_seed() is None
+        assert tf.random.uniform((9,)).numpy().tolist() != outside
+        with seeded(3):
+            assert numbers() == inside
+        assert numbers() != inside
+
+
+def test_seeded_is_what_keras_seeds():
     keras.utils.set_random_seed(5)
-    numbers()
-    after = numbers()
-    keras.utils.set_random_seed(5)
-    numbers()
-    USES[use](population)
-    assert numbers() == after
+    expected = numbers()
+    with seeded(5):
+        assert numbers() == expected
 
 
-def test_seed_of_keras_is_given_back():
-    keras.utils.set_random_seed(7)
-    wanted = float(keras.random.uniform(()))
-    keras.utils.set_random_seed(7)
-    with seeded(8):
-        assert float(keras.random.uniform(())) != wanted
-    assert float(keras.random.uniform(())) == wanted
-
-
-@pytest.mark.skipif(not TENSORFLOW, reason="It is TensorFlow's.")
-def test_seed_of_tensorflow_that_was_never_set():
-    from tensorflow.python.eager import context
-
-    eager = vars(context.context())
-    before = {name: eager.get(name) for name in ("_seed", "_rng")}
-    try:
-        eager["_seed"] = None
-        eager.pop("_rng", None)
-        with seeded(1):
-            # Were these names not those of TensorFlow's, nothing would be restored.
-            assert eager["_seed"] == 1 and eager["_rng"] is not None
-        assert eager["_seed"] is None and "_rng" not in eager
-    finally:
-        eager.update(before)
-
-
-def test_initializers_without_a_seed_are_made_anew():
-    one, seven = keras.initializers.HeNormal(), keras.initializers.HeNormal(seed=7)
-    given = {"layers": [one, one], "seven": seven, "name": "he_normal", "number": 3}
+@pytest.mark.parametrize(
+    "draw",
+    [
+        random.random,
+        np.random.rand,
+        np.random.randn,
+        lambda: keras.random.normal((1,)),
+        keras.initializers.HeNormal,
+    ],
+)
+def test_a_snapshot_tells_what_is_drawn(draw):
     with seeded(0):
-        anew = drawn_anew(given)
+        before = seeding.snapshot()
+        assert seeding.snapshot() == before
+        draw()
+        assert seeding.snapshot() != before
+
+
+def test_a_snapshot_tells_what_tensorflow_draws():
+    tf = pytest.importorskip("tensorflow")
     with seeded(0):
-        fresh = keras.initializers.HeNormal()
-    assert anew["layers"][0] is anew["layers"][1] is not one
-    assert anew["layers"][0].seed == fresh.seed
-    assert anew["seven"] is seven
-    assert (anew["name"], anew["number"]) == ("he_normal", 3)
+        before = seeding.snapshot()
+        tf.random.uniform((1,))
+        assert seeding.snapshot() != before
+
+
+def test_a_seed_that_is_none():
+    with pytest.raises(ValueError, match="seed"), seeded("zero"):
+        pass
