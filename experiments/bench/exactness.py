@@ -69,7 +69,8 @@ class Outcome:
     seconds: float = 0.0
 
 
-KINDS = ("weights", "logs", "evaluate", "predict")
+KINDS = ("variables", "logs", "evaluate", "predict")
+"""What is compared; none has the name of a table of cases, beside which it is written."""
 
 
 def check(case: Case) -> Outcome:
@@ -157,7 +158,7 @@ def _compared(case: Case) -> Outcome:
                 variables(plain.model), ours, theirs, strict=True
             ):
                 what = f"{variable.path} of member {index} after epoch {epoch + 1}"
-                comparison.add("weights", what, own[index], value)
+                comparison.add("variables", what, own[index], value)
         for name, values in alone.items():
             what = f"{name} of member {index}"
             comparison.add("logs", what, logs[name][:, index], values)
@@ -342,7 +343,7 @@ def _report(rows: list[dict[str, str]], count: int, seed: int, backend: str) -> 
     outcomes = Counter(row["outcome"] for row in rows)
     seconds = [float(row["seconds"]) for row in rows]
     wrong = [row for row in rows if row["outcome"] in ("different", "error")]
-    compared = [row for row in rows if row["weights"]]
+    compared = [row for row in rows if row["variables"]]
     refusals = Counter(row["refusal"] for row in rows if row["outcome"] == "refused")
     dtypes = sorted({row["dtype"] for row in compared})
     coverage = [
@@ -447,7 +448,7 @@ def _repeated_words(backend: str) -> list[str]:
     differences = []
     for optimizer in ("SGD", "Adam"):
         case = dataclasses.replace(case, optimizer=optimizer)
-        differences.append(check(case).differences["weights"])
+        differences.append(check(case).differences["variables"])
     return [
         "Words that repeat within a batch, after "
         f"{EPOCHS * case.batches} steps in float64: weights differ by "

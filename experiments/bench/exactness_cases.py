@@ -356,7 +356,7 @@ METRICS: dict[str, MetricRow] = {
     "categorical top k": MetricRow(
         lambda: [metrics.TopKCategoricalAccuracy(2, name="top")], ("one-hot",)
     ),
-    "own": MetricRow(lambda: [Counted(), "mse"]),
+    "own": MetricRow(lambda: [Counted()]),
     "dictionary": MetricRow(lambda: [Extremes()]),
     "weighted": MetricRow(lambda: ["accuracy"], CLASS_TARGETS, weighted=True),
 }
@@ -527,10 +527,6 @@ REFUSALS: dict[str, Refusal] = {
         end=(Unused,),
         fields={"optimizer": "AdamW"},
     ),
-    "weights in an order of seeds": Refusal(
-        "does not take weights of samples",
-        fields={"feed": "order of seeds", "weights": "sample_weight"},
-    ),
 }
 
 
@@ -681,6 +677,11 @@ def _fits(case: Case, backend: str) -> bool:
         # the same terms, is not determined; of 16-bit numbers, many a gradient is.
         case.dtype in ("float64", "float32") or optimizer.linear or bool(case.refusal),
         case.dtype == "float64" or not optimizer.sign,
+        # Plain Keras on TensorFlow cannot add losses of 16 and of 32 bits.
+        not ("mixed" in case.dtype and case.network in ("penalty", "activity")),
+        # A population refuses it: TensorFlow's XLA cannot map a loop.
+        case.setting != "jit_compile"
+        or not any(kind in case.network for kind in ("LSTM", "GRU")),
         not (case.saturated and optimizer.sign),
         # On TensorFlow the gradient of an Embedding comes in parts, one each time that
         # a word occurs, which plain Keras clips, squares and takes signs of one by one.
@@ -694,7 +695,7 @@ def _fits(case: Case, backend: str) -> bool:
         or (
             single
             and network.inputs not in ("list", "dict")
-            and (case.weights == "none" or bool(case.refusal))
+            and case.weights in ("none", "sample_weight")
         ),
         case.dtype != "mixed_float16"
         or case.setting in ("graph", "default", "run_eagerly"),
@@ -1020,7 +1021,12 @@ def _in_order(data: Data, seed: int, batch_size: int, samples: int) -> dict[str,
             orders.start_epoch(epoch)
             for step in range(len(orders)):
                 chosen = orders[step][1][:, 0]
-                yield data.x[chosen], data.y[chosen]
+                weights = data.sample_weight
+                yield keras.utils.pack_x_y_sample_weight(
+                    data.x[chosen],
+                    data.y[chosen],
+                    None if weights is None else weights[chosen],
+                )
 
     return {"x": batches(), "steps_per_epoch": len(orders)}
 

@@ -213,6 +213,14 @@ class Population(keras.Model):
         self, optimizer: Any, run_eagerly: bool, steps: int, jit_compile: bool | str
     ) -> None:
         """Configures training by the losses and metrics that the network has."""
+        if keras.backend.backend() == "tensorflow" and _has_loops(self.network):
+            if jit_compile is True:
+                raise ValueError(
+                    "TensorFlow's XLA does not compile the loop of a recurrent layer "
+                    "for many members: `jit_compile` must be False, or the layer have "
+                    "unroll=True. Received: jit_compile=True"
+                )
+            jit_compile = False
         packing = Packing(self.network.trainable_variables)
         elementwise.adapt(optimizer, packing, len(self.members))
         super().compile(
@@ -495,6 +503,14 @@ class Population(keras.Model):
         return batches.split(
             split, kwargs.pop("validation_batch_size", None) or batch_size
         )
+
+
+def _has_loops(model: keras.Model) -> bool:
+    """Tells whether a recurrent layer runs in a loop of the backend."""
+    return any(
+        isinstance(layer, keras.layers.RNN) and not layer.unroll
+        for layer in model._flatten_layers()
+    )
 
 
 def _with_batch(state_and_data: tuple[Any, ...]) -> tuple[Any, ...]:

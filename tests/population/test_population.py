@@ -311,6 +311,16 @@ def test_mixed_precision():
         keras.config.set_dtype_policy(before)
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="JAX compiles loops."
+)
+def test_loops_that_are_to_be_compiled():
+    population = Population(lstm, MEMBERS)
+    with pytest.raises(ValueError, match="loop of a recurrent layer.*jit_compile=True"):
+        population.compile("sgd", LOSS, jit_compile=True)
+    Population(unrolled_lstm, MEMBERS).compile("sgd", LOSS, jit_compile=True)
+
+
 def test_no_loss():
     population = Population(dense, MEMBERS)
     population.compile("adam")
