@@ -145,27 +145,28 @@ def _unit_scale(norm: Callable[[float], float]) -> float:
         return norm(2.0**exponent) - 1
 
     # A norm goes to 0 with the scale. What saturates goes to 0 at large scales too, so
-    # that the root is looked for below the first scale at which the norm exceeds 1.
-    high = 0
+    # that the root is looked for below the first scale at which the norm exceeds 1:
+    # up from the present one, or else down, where that one is too large.
     tried = {0: excess(0)}
-    while tried[high] < 0 and high < _MOST:
-        if tried[high] < max(tried.values()) / 2 - 0.5:
-            break  # It was at its largest, and has halved since.
-        high += 1
-        tried[high] = excess(high)
+    for step, end in ((1, _MOST), (-1, _LEAST)):
+        exponent = 0
+        while max(tried.values()) < 0 and exponent != end:
+            if tried[exponent] < max(tried.values()) / 2 - 0.5:
+                break  # It was at its largest, and has halved since.
+            exponent += step
+            tried[exponent] = excess(exponent)
+    high = max(tried, key=lambda exponent: tried[exponent])
     if tried[high] < 0:
-        best = max(tried, key=lambda exponent: tried[exponent])
         found = minimize_scalar(
             lambda exponent: -excess(exponent),
-            bounds=(best - 1, best + 1),
+            bounds=(high - 1, high + 1),
             method="bounded",
             options={"xatol": 1e-3},
         )
         if excess(found.x) < 0:
             return float(2.0**found.x)
-        high, low = found.x, found.x - 1
-    else:
-        low = high - 1
+        high = found.x
+    low = high - 1
     while excess(low) > 0 and low > _LEAST:
         high, low = low, low - 1
     if excess(low) > 0:

@@ -18,9 +18,8 @@ from keras_inits.callbacks import training
 
 STATES = ("dead", "saturated", "constant", "duplicate")
 FRACTIONS = {f"{state}_fraction" for state in STATES}
-RANDOM = np.random.default_rng(0)
-X = RANDOM.normal(size=(50, 5)).astype("float32")
-Y = RANDOM.integers(0, 3, 50)
+X = np.random.default_rng(0).normal(size=(50, 5)).astype("float32")
+Y = np.random.default_rng(1).integers(0, 3, 50)
 LOSS = "sparse_categorical_crossentropy"
 
 
@@ -57,9 +56,22 @@ def compiled(dead=2, **arguments):
 
 
 @pytest.fixture(scope="module")
-def traced():
-    """A model that is trained again and again, with the monitor that watches it."""
-    return compiled(), DeadUnitMonitor(on_collapse=None)
+def once():
+    """A model and the monitor that watches it, for TensorFlow to trace once."""
+    model = compiled()
+    model.optimizer.build(model.trainable_variables)
+    variables = [*model.variables, *model.optimizer.variables]
+    start = [np.copy(keras.ops.convert_to_numpy(variable)) for variable in variables]
+    return model, DeadUnitMonitor(on_collapse=None), variables, start
+
+
+@pytest.fixture
+def traced(once):
+    """The same model and monitor in each test, with the weights of the start."""
+    model, monitor, variables, start = once
+    for variable, value in zip(variables, start, strict=True):
+        variable.assign(value)
+    return model, monitor
 
 
 def fit(model, *given, epochs=1, x=X, y=Y, **arguments):
@@ -246,8 +258,8 @@ def test_one_batch_after_an_interruption(traced):
     assert_as_found(model)
 
 
-def test_a_second_fit_starts_anew_without_tracing(traced):
-    model, monitor = traced
+def test_a_second_fit_starts_anew_without_tracing():
+    model, monitor = compiled(), DeadUnitMonitor(on_collapse=None)
     fit(model, monitor, epochs=2)
     function = monitor._training
     logs = fit(model, monitor, epochs=3, initial_epoch=2)

@@ -235,7 +235,7 @@ def test_a_saved_model_loads_in_a_fresh_process(backend, tmp_path):
 
 @pytest.mark.filterwarnings("ignore:LeeQR with signs='householder'")
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: class_name(row.initializer))
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 @given(data=st.data(), dtype=st.sampled_from(list(PRECISION)))
 def test_any_arguments_shape_and_dtype(row, data, dtype):
     arguments = data.draw(st.fixed_dictionaries(row.arguments))
