@@ -334,7 +334,8 @@ def bench(
     name: Annotated[
         str,
         typer.Argument(
-            help="compare, curvature, initializers, monitor, population, tuner or all"
+            help="compare, curvature, initializers, monitor, population, profile, "
+            "tuner or all"
         ),
     ] = "all",
 ) -> None:
