@@ -334,8 +334,8 @@ def bench(
     name: Annotated[
         str,
         typer.Argument(
-            help="compare, curvature, initializers, monitor, population, tuner or all; "
-            "or exactness"
+            help="compare, curvature, initializers, monitor, population, profile, "
+            "tuner or all; or exactness"
         ),
     ] = "all",
     cases: Annotated[

@@ -8,6 +8,7 @@ from experiments.bench import (
     initializers,
     monitor,
     population,
+    profile,
     tuner,
 )
 
@@ -17,6 +18,7 @@ BENCHES: dict[str, Callable[[], None]] = {
     "initializers": initializers.run,
     "monitor": monitor.run,
     "population": population.run,
+    "profile": profile.run,
     "tuner": tuner.run,
 }
 """What `python -m experiments bench` knows."""

@@ -1,106 +1,297 @@
-"""A population against plain `fit` of one network."""
+"""A population against other ways to train as many networks."""
 
+import functools
+import importlib.util
+import os
 import statistics
 import time
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.bench.timing import BATCH, DEPTH, ROUNDS, worker
+from experiments.bench import jax_vmap
+from experiments.bench.timing import BATCH, DEPTH, worker
 from experiments.progress import console
 from experiments.report import Table
+from experiments.runner import STEPS_TOGETHER
 
-MEMBERS, STEPS = 80, 20
+DEEP = f"{DEPTH} hidden layers of 10 and 6 units"
+ORDINARY = ("784-256-256-10", "CNN with BatchNormalization", "LSTM(32)")
+MEMBERS, FEW, ROUNDS = 80, 12, 11
+STEPS = 5 * STEPS_TOGETHER
+CORES = os.cpu_count() or 1
+
+INITIALIZERS = "lee_qr orthogonal glorot_uniform he_normal zer_o".split()
+INITIALIZERS += "rectangular_identity glorot_normal he_uniform".split()
+
+
+class Way(NamedTuple):
+    """A way to train networks, in processes of its own.
+
+    Args:
+        label: What it is called in tables.
+        train: What each process runs.
+        args: Further arguments of `train`.
+        members: Networks that each process trains.
+        threads: Threads of an operation; `None` for the default.
+        at_once: Operations at once; `None` for the default.
+        processes: Processes side by side.
+    """
+
+    label: str
+    train: Callable[..., None]
+    args: tuple[Any, ...]
+    members: int = 1
+    threads: int | None = None
+    at_once: int | None = None
+    processes: int = 1
+
+
+class Timed(NamedTuple):
+    """What a way took, in seconds.
+
+    Args:
+        build: To build the networks.
+        first: To compile and trace, and for the first `STEPS` steps.
+        steps: For the step of one member, in each round.
+    """
+
+    build: float
+    first: float
+    steps: list[float]
+
+    @property
+    def step(self) -> float:
+        """The median of the rounds."""
+        return statistics.median(self.steps)
 
 
 def run() -> None:
-    """Times 80 members of the 120-layer network against plain `fit` of one.
+    """Times populations against plain `fit` and, the deep one, against JAX.
 
-    The two run in processes of their own, since TensorFlow's threads are set once for
-    each: plain Keras with its default, a population with one thread an operation.
+    Plain `fit` is there twice: as Keras gives it, and as one would train many networks
+    with it who knows of TensorFlow's threads.
     """
-    plain, many = (
-        worker(_train, threads, n) for n, threads in ((1, None), (MEMBERS, 1))
-    )
-    setup = {name: pipe.recv() for name, pipe in (("plain", plain), ("many", many))}
-    times: dict[str, list[float]] = {"plain": [], "many": []}
-    for _ in range(ROUNDS):
-        for name, pipe in (("plain", plain), ("many", many)):
-            pipe.send("go")
-            times[name].append(pipe.recv())
-    for pipe in (plain, many):
-        pipe.send(None)
-    step = {name: statistics.median(values) for name, values in times.items()}
-    # Ten epochs on the 59,500 training images of MNIST.
-    whole = {n: sum(setup[n]) + 5950 * step[n] for n in step}
+    ways = plain(DEEP)
+    for together in (1, STEPS_TOGETHER):
+        ways.append(population(DEEP, MEMBERS, together))
+    if importlib.util.find_spec("jax") is None:
+        console.print("JAX is not installed, and so is not compared with.")
+    else:
+        ways.append(Way("jax.vmap, lax.scan", train_by_hand, (MEMBERS,), MEMBERS))
+    timed = times(ways)
+    ours = timed[3]
     rows = [
         [
-            label,
-            f"{setup[name][0]:.1f}",
-            f"{setup[name][1]:.1f}",
-            f"{1e3 * step[name]:.1f}",
-            f"{1e3 * step[name] / members:.2f}",
+            f"{way.label}, {way.members * way.processes}",
+            f"{mine.build:.1f}",
+            f"{mine.first:.1f}",
+            f"{1e3 * mine.step:.2f}",
+            *ratio(mine, ours),
         ]
-        for name, label, members in (
-            ("plain", "plain fit, 1 member", 1),
-            ("many", f"population, {MEMBERS} members", MEMBERS),
-        )
+        for way, mine in zip(ways, timed, strict=True)
     ]
-    console.print(
-        Table(
-            f"Training {DEPTH} hidden layers of 10 and 6 units, batch {BATCH}",
-            ["", "build (s)", "trace (s)", "step (ms)", "step and member (ms)"],
-            rows,
-        ).to_rich()
+    columns = [
+        "way, networks",
+        "build (s)",
+        f"first {STEPS} steps (s)",
+        "step of one (ms)",
+    ]
+    columns += [f"/ population, {STEPS_TOGETHER} together", "range"]
+    console.print(Table(f"{DEEP}, batch {BATCH}", columns, rows).to_rich())
+    # Ten epochs on the 59,500 training images of MNIST.
+    alone, side_by_side = (
+        mine.build + mine.first + (5950 - STEPS) * mine.step * members
+        for mine, members in ((timed[0], 1), (ours, MEMBERS))
     )
     console.print(
-        f"Ratio for a member's step: {MEMBERS * step['plain'] / step['many']:.1f}; "
-        "with building and tracing, over 10 epochs of MNIST: "
-        f"{MEMBERS * whole['plain'] / whole['many']:.1f}."
+        "Plain fit over the population for a member, with building and tracing, over "
+        f"10 epochs of MNIST: {MEMBERS * alone / side_by_side:.1f}."
     )
+    rows = []
+    for network in ORDINARY:
+        timed = times([*plain(network), population(network, FEW, STEPS_TOGETHER)])
+        rows.append(
+            [
+                network,
+                *(f"{1e3 * mine.step:.2f}" for mine in timed),
+                *(text for mine in timed[:2] for text in ratio(mine, timed[2])),
+            ]
+        )
+    columns = ["network", "plain fit (ms)", "at its best (ms)", "population (ms)"]
+    columns += ["plain / population", "range", "best / population", "range"]
+    title = f"The step of one of {FEW} members, batch {BATCH}"
+    console.print(Table(title, columns, rows).to_rich())
 
 
-def _train(pipe: Connection, members: int) -> None:
+def plain(network: str) -> list[Way]:
+    """Returns `fit` as Keras gives it, and at its best."""
+    return [
+        Way("plain fit", train, (network, 0, 1)),
+        Way(
+            "plain fit at its best",
+            train,
+            (network, 0, STEPS_TOGETHER),
+            threads=1,
+            at_once=1,
+            processes=CORES,
+        ),
+    ]
+
+
+def population(network: str, members: int, together: int) -> Way:
+    """Returns a population, as the command line runs it."""
+    label = f"population, {together} together" if together > 1 else "population"
+    return Way(label, train, (network, members, together), members, 1, CORES)
+
+
+def times(ways: Sequence[Way]) -> list[Timed]:
+    """Times ways in turn, in processes that stay."""
+    pipes, setups = [], []
+    for way in ways:
+        mine = [
+            worker(way.train, way.threads, *way.args, at_once=way.at_once)
+            for _ in range(way.processes)
+        ]
+        pipes.append(mine)
+        # Nothing else runs meanwhile.
+        setups.append(np.mean([pipe.recv() for pipe in mine], axis=0))
+    steps: list[list[float]] = [[] for _ in ways]
+    for _ in range(ROUNDS):
+        for way, mine, seconds in zip(ways, pipes, steps, strict=True):
+            for pipe in mine:
+                pipe.send("go")
+            step = statistics.mean(pipe.recv() for pipe in mine)
+            seconds.append(step / (way.members * way.processes))
+    for pipe in sum(pipes, []):
+        pipe.send(None)
+    return [
+        Timed(float(setup[0]), float(setup[1]), seconds)
+        for setup, seconds in zip(setups, steps, strict=True)
+    ]
+
+
+def ratio(mine: Timed, ours: Timed) -> list[str]:
+    """Returns the ratio of medians, and the range of the rounds' own ratios."""
+    each = [a / b for a, b in zip(mine.steps, ours.steps, strict=True)]
+    return [f"{mine.step / ours.step:.2f}", f"{min(each):.2f} to {max(each):.2f}"]
+
+
+def batches(network: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns inputs of `STEPS` batches, as a network takes them, and labels."""
+    rng = np.random.default_rng(0)
+    x = rng.random((STEPS * BATCH, 784), dtype=np.float32)
+    shapes = {"CNN with BatchNormalization": (28, 28, 1), "LSTM(32)": (28, 28)}
+    return x.reshape(-1, *shapes.get(network, (784,))), rng.integers(0, 10, len(x))
+
+
+def build(network: str, initializer: str = "he_normal") -> Any:
+    """Builds one of the networks that are timed."""
     import keras
 
     from experiments import networks
-    from keras_inits import Population
 
-    def build(initializer: str = "he_normal") -> keras.Model:
+    layers = keras.layers
+    if network == DEEP:
         hidden = networks.alternating(DEPTH)
         return networks.feedforward(784, 10, hidden, initializer)
-
-    rng = np.random.default_rng(0)
-    x = rng.random((STEPS * BATCH, 784), dtype=np.float32)
-    y = rng.integers(0, 10, len(x))
-    start = time.perf_counter()
-    names = ["lee_qr", "orthogonal", "glorot_uniform", "he_normal"]
-    names += ["zer_o", "rectangular_identity", "glorot_normal", "he_uniform"]
-    if members == 1:
-        model = build()
+    if network == "784-256-256-10":
+        return networks.feedforward(784, 10, (256, 256), initializer)
+    if network == "LSTM(32)":
+        inner = [keras.Input((28, 28)), layers.LSTM(32, kernel_initializer=initializer)]
     else:
-        each = range(members // len(names))
-        pairs = [{"initializer": name, "seed": seed} for name in names for seed in each]
-        model = Population(build, pairs)
+        inner = [keras.Input((28, 28, 1))]
+        for filters in (8, 16):
+            inner += [
+                layers.Conv2D(filters, 3, kernel_initializer=initializer),
+                layers.BatchNormalization(),
+                layers.ReLU(),
+                layers.MaxPooling2D(),
+            ]
+        inner += [layers.Flatten()]
+    return keras.Sequential([*inner, layers.Dense(10, "softmax")])
+
+
+def compiled(network: str, members: int, together: int) -> Any:
+    """Returns a population, or one network where there are no members."""
+    from keras_inits import Population
+
+    if members:
+        pairs = [
+            {"initializer": INITIALIZERS[i % len(INITIALIZERS)], "seed": i}
+            for i in range(members)
+        ]
+        model = Population(functools.partial(build, network), pairs)
+    else:
+        model = build(network)
+    model.compile(
+        "adam",
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        steps_per_execution=together,
+    )
+    return model
+
+
+def train(pipe: Connection, network: str, members: int, together: int) -> None:
+    """Trains what is compiled."""
+    x, y = batches(network)
+    begin = time.perf_counter()
+    model = compiled(network, members, together)
     built = time.perf_counter()
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.fit(x[:BATCH], y[:BATCH], batch_size=BATCH, verbose=0)
-    pipe.send((built - start, time.perf_counter() - built))
-    clock = _Clock()
-    model.fit(x, y, batch_size=BATCH, verbose=0)  # The shape of its batches is new.
+    model.fit(x, y, batch_size=BATCH, verbose=0)
+    pipe.send((built - begin, time.perf_counter() - built))
+    clock = Clock()
     while pipe.recv():
         model.fit(x, y, batch_size=BATCH, verbose=0, callbacks=[clock.callback()])
-        pipe.send(clock.median())
+        pipe.send(clock.median() / together)
 
 
-class _Clock:
-    """Times the steps of a `fit` from the end of one to the end of the next."""
+def train_by_hand(pipe: Connection, members: int) -> None:
+    """Trains the deep network with `jax_vmap`."""
+    from experiments import networks
+
+    x, y = batches(DEEP)
+    x, y = x.reshape(STEPS, BATCH, -1), y.reshape(STEPS, BATCH)
+    begin = time.perf_counter()
+    rng = np.random.default_rng(0)
+    widths = [784, *networks.alternating(DEPTH), 10]
+    state = jax_vmap.start(
+        [
+            (
+                rng.normal(0, (2 / n) ** 0.5, (members, n, m)).astype("float32"),
+                np.zeros((members, m), "float32"),
+            )
+            for n, m in zip(widths, widths[1:], strict=False)
+        ]
+    )
+    built = time.perf_counter()
+    steps = jax_vmap.trainer()
+
+    def steps_of_all() -> None:
+        nonlocal state
+        state, (losses, _) = steps(state, x, y)
+        losses.block_until_ready()
+
+    steps_of_all()
+    pipe.send((built - begin, time.perf_counter() - built))
+    while pipe.recv():
+        begin = time.perf_counter()
+        steps_of_all()
+        pipe.send((time.perf_counter() - begin) / STEPS)
+
+
+class Clock:
+    """Times the executions of a `fit` from the end of one to the end of the next."""
 
     def __init__(self) -> None:
+        """Starts with none."""
         self.ends: list[float] = []
 
     def callback(self) -> Any:
+        """Returns what notes the ends of the next `fit`."""
         import keras
 
         self.ends = []
@@ -109,4 +300,5 @@ class _Clock:
         )
 
     def median(self) -> float:
+        """Returns the median of their distances."""
         return float(np.median(np.diff(self.ends)))

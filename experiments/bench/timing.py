@@ -28,22 +28,39 @@ def interleaved(
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def worker(target: Callable[..., None], threads: int | None, *args: Any) -> Connection:
-    """Starts a process with TensorFlow's threads for one operation set, or default."""
+def worker(
+    target: Callable[..., None],
+    threads: int | None,
+    *args: Any,
+    at_once: int | None = None,
+) -> Connection:
+    """Starts a process in which TensorFlow has threads of its own.
+
+    Args:
+        target: What runs there; its first argument is its end of a pipe.
+        threads: Threads of one operation; `None` for TensorFlow's default.
+        *args: Further arguments of `target`.
+        at_once: Operations at once. Defaults to TensorFlow's, the number of cores.
+    """
     here, there = multiprocessing.Pipe()
-    names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-    before = {name: os.environ.pop(name, None) for name in names}
-    if threads is not None:
-        os.environ[names[0]] = str(threads)
+    wanted = {"TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": at_once}
+    before = {name: os.environ.pop(name, None) for name in wanted}
+    os.environ.update({n: str(count) for n, count in wanted.items() if count})
     try:
         context = multiprocessing.get_context("spawn")
         context.Process(target=target, args=(there, *args), daemon=True).start()
     finally:
-        os.environ.update({n: v for n, v in before.items() if v is not None})
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
     there.close()
     return here
 
 
-def in_child(target: Callable[..., None], threads: int | None) -> None:
+def in_child(
+    target: Callable[..., None], threads: int | None, at_once: int | None = None
+) -> None:
     """Runs something in a process of its own, and prints the table that it sends."""
-    console.print(worker(target, threads).recv().to_rich())
+    pipe = worker(target, threads, at_once=at_once)
+    console.print(pipe.recv().to_rich())
