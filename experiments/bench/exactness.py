@@ -70,7 +70,7 @@ class Outcome:
 
 
 KINDS = ("variables", "logs", "evaluate", "predict")
-"""What is compared; none has the name of a table of cases, beside which it is written."""
+"""What is compared; none has the name of a table of cases, written beside it."""
 
 
 def check(case: Case) -> Outcome:
@@ -279,7 +279,7 @@ def run(count: int, seed: int, folder: Path) -> None:
     """
     backend = keras.backend.backend()
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"cases-{backend}.csv"
+    path = folder / f"cases-{backend}-{seed}.csv"
     run_of = {"revision": revision(), "run_seed": str(seed)}
     rows = [
         row for row in _read(path) if all(row[k] == own for k, own in run_of.items())
@@ -317,7 +317,7 @@ def run(count: int, seed: int, folder: Path) -> None:
     report = _report(results, count, seed, backend)
     for part in report.parts:
         console.print(part.to_rich() if isinstance(part, Table) else part)
-    markdown, page = report.write(folder, f"report-{backend}")
+    markdown, page = report.write(folder, f"report-{backend}-{seed}")
     page.unlink()
     console.print(markdown)
 
