@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 from keras import ops, tree
+from keras.src.backend.common.masking import set_keras_mask
 
 from keras_inits.population.batches import PER_SEED, swap_axes, take
 from keras_inits.population.dense_stack import DenseStack, chain
@@ -120,6 +121,10 @@ class Forward:
             )
             if any(metric is model._loss_tracker for metric in model.metrics):
                 model._loss_tracker.update_state(loss, sample_weight=size)
+            if training and keras.backend.backend() == "jax":
+                # What JAX differentiates returns outputs that have lost their masks.
+                for output in tree.flatten(outputs):
+                    set_keras_mask(output, None)
             logs = model.compute_metrics(batch.x, batch.y, outputs, batch.sample_weight)
             _check_logs(model, logs)
             return loss

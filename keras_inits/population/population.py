@@ -404,7 +404,8 @@ class Population(keras.Model):
     def get_metrics_result(self) -> dict[str, Any]:
         """Returns the mean over members of the loss and of every metric."""
         return {
-            name: ops.mean(values, axis=0)
+            # Not `ops.mean`, which on JAX makes 32 bits of 64.
+            name: ops.sum(values, axis=0) / len(self.members)
             for name, values in self.member_metrics.result().items()
         }
 

@@ -34,8 +34,11 @@ def tests_on_jax(request, tmp_path_factory):
     if not JAX or all(item.name != "test_jax" for item in request.session.items):
         yield
         return
-    some = "20_steps and (dense-adam or lstm-adam) or own_order"
-    files = [__file__, Path(__file__).with_name("test_batches.py")]
+    some = "20_steps and (dense-adam or lstm-adam) or own_order or masks_in_training"
+    files = [
+        __file__,
+        *(Path(__file__).with_name(f"test_{of}.py") for of in ("batches", "steps")),
+    ]
     output = tmp_path_factory.mktemp("jax") / "output.txt"
     with output.open("w") as file:
         process = subprocess.Popen(
@@ -191,7 +194,7 @@ def test_several_inputs_and_outputs(assert_as_apart):
 def test_jax(tests_on_jax):
     process, output = tests_on_jax
     assert process.wait(timeout=300) == 0, output.read_text()
-    assert "3 passed" in output.read_text()
+    assert "4 passed" in output.read_text()
 
 
 def test_every_member_drops_units_of_its_own():

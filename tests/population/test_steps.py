@@ -16,6 +16,8 @@ MEMBERS = [
     {"initializer": "he_normal", "seed": 1},
     {"initializer": "glorot_uniform", "seed": 0},
 ]
+RANDOM_STEPS = RANDOM.normal(size=(40, 4, 2)).astype("float32")
+RANDOM_STEPS[RANDOM.random((40, 4)) < 0.4] = 0
 BATCHES = {"batch_size": 8, "epochs": 3}
 
 
@@ -75,18 +77,32 @@ def test_masks_of_outputs(assert_as_apart):
         last = layers.LSTM(2, kernel_initializer=initializer)(masked)
         return keras.Model(inputs, [steps(masked), layers.Dense(1, name="last")(last)])
 
-    x = RANDOM.normal(size=(40, 4, 2)).astype("float32")
-    x[RANDOM.random((40, 4)) < 0.4] = 0
-    steps = RANDOM.integers(0, 3, (40, 4))
+    steps = np.random.default_rng(1).integers(0, 3, (40, 4))
     assert_as_apart(
         Population(build, MEMBERS),
         sgd(
             ["sparse_categorical_crossentropy", "mse"],
             metrics=[["accuracy"], ["mae"]],
         ),
-        x,
+        RANDOM_STEPS,
         [steps, Y],
         **BATCHES,
+    )
+
+
+def test_masks_in_training_are_those_of_plain_fit(assert_as_apart):
+    """JAX' own `fit` loses the mask of training metrics, and of nothing else."""
+
+    def build(initializer):
+        steps = layers.Dense(3, "softmax", kernel_initializer=initializer)
+        return keras.Sequential([keras.Input((4, 2)), layers.Masking(), steps])
+
+    loss = "sparse_categorical_crossentropy"
+    compiled = sgd(loss, metrics=["accuracy"])
+    y = np.random.default_rng(1).integers(0, 3, (40, 4))
+    population = Population(build, MEMBERS)
+    assert_as_apart(
+        population, compiled, RANDOM_STEPS, y, validation_split=0.2, **BATCHES
     )
 
 
@@ -304,7 +320,7 @@ def spectral(initializer):
     ("build", "variable"), [(stateful, "rnn_state"), (spectral, "kernel")]
 )
 def test_state_that_a_member_cannot_have_is_refused(build, variable):
-    x = X if build is spectral else RANDOM.normal(size=(40, 5, 6))
+    x = X if build is spectral else np.repeat(X[:, None], 5, axis=1)
     population = Population(build, MEMBERS)
     population.compile("sgd", "mse")
     with pytest.raises(ValueError, match=rf"that assigns to \S*{variable}, which is"):
