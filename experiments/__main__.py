@@ -231,6 +231,10 @@ def search(
     trials: Annotated[
         int, typer.Option(min=0, help="Most trials; 0 for no limit.")
     ] = 0,
+    table: Annotated[
+        list[int],
+        typer.Option(min=1, max=2, help="Of lee-protocol; repeat for both."),
+    ] = [1, 2],  # noqa: B006
     results: Folder = Path("results"),
     data_dir: DataDir = None,
 ) -> None:
@@ -246,7 +250,7 @@ def search(
     with _plain_errors():
         catalogue.find("search", name, {"deep-narrow": None, "lee-protocol": None})
         if name == "lee-protocol":
-            for path in protocol_search.search(seeds, results, data_dir):
+            for path in protocol_search.search(seeds, results, data_dir, table):
                 typer.echo(path)
             return
         small = dataset in datasets.EMBEDDED

@@ -14,7 +14,7 @@ from experiments.lee import METHODS, Cell, Protocol
 _SPLIT_SEED = 2024
 
 
-def cells() -> list[Cell]:
+def cells(of_tables: Sequence[int] = (1, 2)) -> list[Cell]:
     """Returns the cells whose published numbers are compared: minutes each, or less.
 
     Of Table 1 no hidden layer and one of 16 units: with few samples after 10 and 100
@@ -23,20 +23,24 @@ def cells() -> list[Cell]:
     five; under sigmoid the paper prints chance throughout.
 
     Examples:
-        >>> len(cells())
-        22
+        >>> len(cells()), len(cells([1]))
+        (22, 16)
+
+    Args:
+        of_tables: Table 1 takes half an hour on two cores, Table 2 an hour and more.
     """
     narrow = [cell for cell in lee.table1() if cell.hidden != "512"]
-    return [
+    first = [
         *(cell for cell in narrow if cell.samples_per_class),
         *(cell.at(10) for cell in narrow if not cell.samples_per_class),
-        *(
-            cell
-            for activation in ("relu", "gelu", "tanh")
-            for cell in lee.table2()
-            if cell.activation == activation
-        ),
     ]
+    second = [
+        cell
+        for activation in ("relu", "gelu", "tanh")
+        for cell in lee.table2()
+        if cell.activation == activation
+    ]
+    return [*(first if 1 in of_tables else []), *(second if 2 in of_tables else [])]
 
 
 def halves(all_cells: Sequence[Cell]) -> tuple[list[Cell], list[Cell]]:
@@ -103,6 +107,7 @@ class Comparison:
             ]
             if published is not None and (cell.depth > 1) == (table == "Table 2")
         ]
+        self.tables = list(dict.fromkeys(number.table for number in self.numbers))
         self._curves: dict[str, dict[int, float]] = {}
         self._distances: dict[str, float] = {}
         self._of_protocol: dict[Protocol, np.ndarray] = {}

@@ -126,7 +126,10 @@ def shares(
 
 
 def search(
-    seeds: int = 3, results: Path = Path("results"), data_dir: str | None = None
+    seeds: int = 3,
+    results: Path = Path("results"),
+    data_dir: str | None = None,
+    of_tables: Sequence[int] = (1, 2),
 ) -> list[Path]:
     """Trains what is compared, chooses on one half of the cells, judges on the other.
 
@@ -136,13 +139,15 @@ def search(
         seeds: Number of seeds.
         results: Folder of the ledger and of the report.
         data_dir: Folder of prepared tensorflow-datasets data.
+        of_tables: Which tables of the paper to compare.
 
     Returns:
         The files that were written.
     """
     ledger = Ledger(results / "ledger.sqlite")
-    _train(cells(), seeds, ledger, data_dir)
-    choosing, judging = halves(cells())
+    compared = cells(of_tables)
+    _train(compared, seeds, ledger, data_dir)
+    choosing, judging = halves(compared)
     chosen_on = Comparison(choosing, seeds, ledger)
     ranked = choose(chosen_on, results / "keras_tuner")
     return protocol_report.write(
