@@ -132,11 +132,12 @@ def _cells(half: str, activation: str, hidden: tuple[int, ...]) -> Iterator[Cell
     data = datasets.load("digits")
     x, y = datasets.scale(data, "unit").astype("float32"), data.y
 
-    @functools.cache
-    def network(initializer: str) -> keras.Model:
+    def build(initializer: str) -> keras.Model:
         keras.utils.set_random_seed(0)
         given = INITIALIZERS[initializer]
         return networks.feedforward(64, 10, hidden, given, activation)
+
+    network = functools.cache(build)
 
     members: list[dict[str, Any]] = [
         {"initializer": name, "learning_rate": rate}
@@ -146,7 +147,7 @@ def _cells(half: str, activation: str, hidden: tuple[int, ...]) -> Iterator[Cell
     said = _verdicts({n: network(n).get_weights() for n in INITIALIZERS}, network, x, y)
     for name, optimizer in OPTIMIZERS.items():
         population = Population(
-            lambda initializer, learning_rate: network(initializer), members
+            lambda initializer, learning_rate: build(initializer), members
         )
         rates = MemberLearningRates([member["learning_rate"] for member in members])
         population.compile(

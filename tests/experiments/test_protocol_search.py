@@ -88,11 +88,11 @@ def comparison():
 def test_a_difference_counts_less_where_seeds_differ(comparison, record):
     (cell,) = comparison.cells
     record(comparison.ledger, cell, "he", [51.0, 52.0])  # sd 0.707
-    record(comparison.ledger, cell, "he", [51.5, 51.5], Protocol(he="he_uniform"))
+    record(comparison.ledger, cell, "he", [51.5, 51.5], Protocol(he="he_normal"))
     record(comparison.ledger, cell, "he", [20.0, 20.0], Protocol(draws="one"))
     width = 0.5 + 1.96 * 0.5**0.5 * 0.6**0.5
     assert comparison.distance(Protocol()) == pytest.approx(1.5 / width)
-    assert comparison.distance(Protocol(he="he_uniform")) == pytest.approx(1.5 / 0.5)
+    assert comparison.distance(Protocol(he="he_normal")) == pytest.approx(1.5 / 0.5)
     assert comparison.distance(Protocol(draws="one")) == 5.0
 
 
