@@ -18,9 +18,10 @@ from experiments.lee import Cell, Protocol
 from keras_inits import Population
 
 ROOT = pathlib.Path(__file__).parents[2]
-CELL = Cell("digits", depth=2, samples_per_class=20, epochs=4)
 METHODS = ["proposed", "he"]
-# Pixels of 0 to 255 would magnify what a sum in another order makes of rounding.
+# Pixels of 0 to 255 would magnify what a sum in another order makes of rounding, and
+# where a sample is on the kink of a ReLU rounding decides whether it has a slope.
+CELL = Cell("digits", "tanh", depth=2, samples_per_class=20, epochs=4)
 PROTOCOL = Protocol(scaling="unit")
 PROTOCOLS = [PROTOCOL]
 TIMEOUT = 100  # seconds
@@ -89,14 +90,15 @@ def test_running_again_trains_nothing(done):
 
 
 def test_the_validation_accuracy_is_that_of_the_seeds_hold_out(tmp_path):
-    cell = Cell("digits", depth=2, samples_per_class=20, epochs=1)
+    cell = Cell("digits", "tanh", depth=2, samples_per_class=20, epochs=1)
     _, _, ledger = train(tmp_path, seeds=1, cell=cell, methods=["he"])
     (row,) = ledger.final()
     digits = datasets.load("digits")
     training, held_out = datasets.hold_out(digits.y, 0, 0.15, 20)
     x = datasets.scale(digits, PROTOCOL.scaling)
     model = Population(
-        lambda: networks.feedforward(64, 10, (10, 6), PROTOCOL.he), [{"seed": 0}]
+        lambda: networks.feedforward(64, 10, (10, 6), PROTOCOL.he, "tanh"),
+        [{"seed": 0}],
     ).member(0)
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     # The order of the runner's first epoch.
@@ -186,7 +188,7 @@ def test_a_run_that_was_killed_goes_on_and_ends_the_same(done, tmp_path):
                     os.kill(os.getpid(), signal.SIGKILL)
 
         runner.run_cell(
-            Cell("digits", depth=2, samples_per_class=20, epochs=4),
+            Cell("digits", "tanh", depth=2, samples_per_class=20, epochs=4),
             ["proposed", "he"],
             range(2),
             [Protocol(scaling="unit")],
