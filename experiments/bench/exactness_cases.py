@@ -330,35 +330,47 @@ class MetricRow(NamedTuple):
         make: Returns what `compile` takes for one output.
         targets: Rows of `TARGETS`; all, if it is empty.
         steps: Whether they can take the steps of a sequence.
+        counts: Whether they count outputs above a threshold or above one another.
         weighted: Whether they are `weighted_metrics`.
     """
 
     make: Callable[[], list[Any]]
     targets: tuple[str, ...] = ()
     steps: bool = True
+    counts: bool = False
     weighted: bool = False
 
 
 METRICS: dict[str, MetricRow] = {
     "none": MetricRow(lambda: []),
-    "accuracy": MetricRow(lambda: ["accuracy"], CLASS_TARGETS),
+    "accuracy": MetricRow(lambda: ["accuracy"], CLASS_TARGETS, counts=True),
     "AUC": MetricRow(
-        lambda: [metrics.AUC(20, name="auc")], ("binary", "binaries"), steps=False
+        lambda: [metrics.AUC(20, name="auc")],
+        ("binary", "binaries"),
+        steps=False,
+        counts=True,
     ),
     "F1": MetricRow(
         lambda: [metrics.F1Score(threshold=0.5, average="macro")],
         ("one-hot", "binaries"),
         steps=False,
+        counts=True,
     ),
     "top k": MetricRow(
-        lambda: [metrics.SparseTopKCategoricalAccuracy(2, name="top")], ("index",)
+        lambda: [metrics.SparseTopKCategoricalAccuracy(2, name="top")],
+        ("index",),
+        counts=True,
     ),
     "categorical top k": MetricRow(
-        lambda: [metrics.TopKCategoricalAccuracy(2, name="top")], ("one-hot",)
+        lambda: [metrics.TopKCategoricalAccuracy(2, name="top")],
+        ("one-hot",),
+        counts=True,
     ),
     "own": MetricRow(lambda: [Counted()]),
     "dictionary": MetricRow(lambda: [Extremes()]),
-    "weighted": MetricRow(lambda: ["accuracy"], CLASS_TARGETS, weighted=True),
+    "weighted": MetricRow(
+        lambda: ["accuracy"], CLASS_TARGETS, counts=True, weighted=True
+    ),
 }
 
 
@@ -677,6 +689,8 @@ def _fits(case: Case, backend: str) -> bool:
         # the same terms, is not determined; of 16-bit numbers, many a gradient is.
         case.dtype in ("float64", "float32") or optimizer.linear or bool(case.refusal),
         case.dtype == "float64" or not optimizer.sign,
+        # Many an output of 16 bits is equal to a threshold, or to another output.
+        "mixed" not in case.dtype or not metric.counts,
         # Plain Keras on TensorFlow cannot add losses of 16 and of 32 bits.
         not ("mixed" in case.dtype and case.network in ("penalty", "activity")),
         # A population refuses it: TensorFlow's XLA cannot map a loop.
