@@ -17,7 +17,7 @@ from experiments import (
 )
 from experiments.lee import Cell, Protocol
 from experiments.report import Table
-from keras_inits.naming import unknown
+from keras_inits.utils.validation import unknown
 
 PRESETS = {
     "smoke": "embedded digits, few epochs and seeds: the whole catalogue in minutes",

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from experiments import datasets, networks
-from keras_inits.probes import Objective
+from keras_inits.diagnostics import Objective
 
 _MOST_DOUBLINGS = 40
 _TOLERANCE = 0.02

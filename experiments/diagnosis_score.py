@@ -13,8 +13,8 @@ import numpy as np
 from experiments import datasets, networks
 from experiments.report import Report, Table
 from keras_inits import Population, diagnose
+from keras_inits.diagnostics import Objective
 from keras_inits.population import MemberLearningRates
-from keras_inits.probes import Objective
 
 STEPS, BATCH, SAMPLES = 224, 32, 512  # Four epochs of the digits.
 RATES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)

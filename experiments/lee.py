@@ -10,8 +10,8 @@ import keras
 from experiments import networks
 from experiments.datasets import Scaling
 from keras_inits import GSM, RAI, LeeQR, RectangularIdentity, ZerO
-from keras_inits.naming import unknown
 from keras_inits.population import ENGINE
+from keras_inits.utils.validation import unknown
 
 METHODS = ("proposed", "orthogonal", "xavier", "he", "zero", "identity", "rai", "gsm")
 """The columns of the paper's tables, in its order."""

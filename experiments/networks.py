@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from keras_inits.naming import unknown
+from keras_inits.utils.validation import unknown
 
 
 def alternating(depth: int, widths: Sequence[int] = (10, 6)) -> tuple[int, ...]:

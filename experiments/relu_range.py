@@ -14,8 +14,8 @@ from experiments import descent
 from experiments.ledger import Ledger
 from experiments.numbers import Rows
 from keras_inits import Population
+from keras_inits.diagnostics import Objective, stable_learning_rate
 from keras_inits.population import ENGINE, MemberLearningRates
-from keras_inits.probes import Objective, stable_learning_rate
 
 # A new one for each layer: it keeps the seed that it was made with.
 INITIALIZERS: dict[str, Callable[[], keras.Initializer]] = {

@@ -11,8 +11,8 @@ import scipy.special
 from experiments import descent
 from experiments.ledger import Ledger
 from keras_inits import calibration
-from keras_inits.probes import Objective, stable_learning_rate
-from keras_inits.probes.spectrum import Block, leading
+from keras_inits.diagnostics import Objective, stable_learning_rate
+from keras_inits.diagnostics.curvature.operators import Block, leading
 
 INITIALIZERS = (
     "glorot_normal",
@@ -193,7 +193,7 @@ class Cell:
 def layer_bounds(
     model: keras.Sequential, activation: str, x: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Bounds the Hessians by all kernels, as `keras_inits.probes.jacobian_bound` does.
+    """Bounds the Hessians by all kernels, as `diagnostics.jacobian_bound` does.
 
     That takes any network and loss. Of dense layers and cross-entropy the Jacobians
     `diag(f'(z)) W^T` are known, and so it takes a hundredth of the time.

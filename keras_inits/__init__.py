@@ -13,16 +13,14 @@ KerasTuner, which they need installed.
 
 from typing import Any
 
-from keras_inits import calibration, initializers, probes, suitability
+from keras_inits import calibration, diagnostics, initializers, suitability
+from keras_inits.calibration import initialize
 from keras_inits.callbacks import DeadUnitMonitor
-from keras_inits.comparison import compare
-from keras_inits.diagnosis import diagnose
-from keras_inits.findings import Diagnosis
-from keras_inits.initialize import initialize
+from keras_inits.comparison import Comparison, compare
+from keras_inits.diagnostics import Diagnosis, diagnose
 from keras_inits.initializers import *  # noqa: F403
+from keras_inits.initializers.registration import available, get
 from keras_inits.population import Population, SeedBatches
-from keras_inits.ranking import Comparison
-from keras_inits.registration import available, get
 
 __version__ = "0.1.0"
 __all__ = [
@@ -38,9 +36,9 @@ __all__ = [
     "calibration",
     "compare",
     "diagnose",
+    "diagnostics",
     "get",
     "initialize",
-    "probes",
     "suitability",
 ]
 

@@ -8,9 +8,9 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_inits import registration
-from keras_inits.activations import activation_of, name_of
-from keras_inits.signals import innermost
+from keras_inits.initializers import registration
+from keras_inits.inspection.activations import activation_of, name_of
+from keras_inits.inspection.layers import leaf_layers
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def misfits(model: keras.Model, method: str | None = None) -> list[Misfit]:
             that is to be used in all layers. Defaults to those that the layers have.
     """
     found = []
-    network = innermost(model)
+    network = leaf_layers(model)
     for place, layer in enumerate(network):
         own = [
             initializer

@@ -19,7 +19,7 @@ def run() -> None:
 
 def _curvature(pipe: Connection) -> None:
     from experiments import networks
-    from keras_inits import probes
+    from keras_inits import diagnostics
 
     rng = np.random.default_rng(0)
     x, y = rng.random((1000, 784), dtype=np.float32), rng.integers(0, 10, 1000)
@@ -30,7 +30,7 @@ def _curvature(pipe: Connection) -> None:
     ):
         model = networks.feedforward(784, 10, hidden, "he_normal")
         model.compile(loss="sparse_categorical_crossentropy")
-        objective = probes.Objective(model, x, y)
+        objective = diagnostics.Objective(model, x, y)
         weights, vector = objective.weights, rng.standard_normal(objective.size)
         start = time.perf_counter()
         objective.hessian_product(vector)
@@ -41,7 +41,7 @@ def _curvature(pipe: Connection) -> None:
         }
         times = interleaved(calls, rounds=30)
         start = time.perf_counter()
-        spectrum = probes.hessian(objective)
+        spectrum = diagnostics.hessian(objective)
         rows.append(
             [
                 label,

@@ -6,6 +6,7 @@ those that it cannot.
 
 from keras_inits.calibration.elliptical_projection import elliptical_projection
 from keras_inits.calibration.gsm import gsm
+from keras_inits.calibration.initialize import initialize
 from keras_inits.calibration.jacobian_norm import jacobian_norm
 from keras_inits.calibration.lagrangian_lr import lagrangian_lr
 from keras_inits.calibration.lsuv import lsuv
@@ -16,6 +17,7 @@ __all__ = [
     "CalibrationReport",
     "elliptical_projection",
     "gsm",
+    "initialize",
     "jacobian_norm",
     "lagrangian_lr",
     "lsuv",

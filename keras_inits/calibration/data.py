@@ -6,9 +6,10 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import layers
 
-from keras_inits.signals import Signal, innermost, observed
+from keras_inits.inspection.batches import batches
+from keras_inits.inspection.hooks import LayerCall, observed
+from keras_inits.inspection.layers import kernel_layers
 
 
 class Data:
@@ -50,11 +51,7 @@ class Data:
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         """Yields inputs and targets, or `None`, batch by batch."""
         if self._arrays:
-            size = len(keras.tree.flatten(self._x)[0])
-            for start in range(0, size, _BATCH):
-                part = slice(start, start + _BATCH)
-                inputs = keras.tree.map_structure(lambda a, p=part: a[p], self._x)
-                yield inputs, None if self._y is None else self._y[part]
+            yield from batches((self._x, self._y), _BATCH)
         elif isinstance(self._x, keras.utils.PyDataset):
             for index in range(self._x.num_batches):
                 yield keras.utils.unpack_x_y_sample_weight(self._x[index])[:2]
@@ -68,7 +65,7 @@ class Data:
         """Yields, batch by batch, what passes through layers, and the targets.
 
         Args:
-            part: `"inputs"` or `"logits"`, as `Signal` has them.
+            part: `"inputs"` or `"logits"`, as `LayerCall` has them.
             watched: The layers; each gets a list of arrays, one for each of its calls.
         """
         if part not in self._probes:
@@ -130,8 +127,8 @@ class _Probe(keras.Model):
         """Returns a list for each layer, with a tensor for each of its calls."""
         found: dict[keras.Layer, list[Any]] = {layer: [] for layer in self.watched}
 
-        def receive(signal: Signal) -> None:
-            found[signal.layer].append(getattr(signal, self._hidden.part))
+        def receive(call: LayerCall) -> None:
+            found[call.layer].append(getattr(call, self._hidden.part))
 
         with observed(self.watched, receive):
             self.model(inputs, training=False)
@@ -165,14 +162,6 @@ class Moments:
     def variance(self) -> np.ndarray:
         """The variance about the mean, over all rows."""
         return self._squares / self._count
-
-
-_KERNEL_LAYERS = (layers.Dense, layers.Conv1D, layers.Conv2D, layers.Conv3D)
-
-
-def kernel_layers(model: keras.Layer) -> list[keras.Layer]:
-    """Lists the dense and convolutional layers of a model, in order."""
-    return [layer for layer in innermost(model) if isinstance(layer, _KERNEL_LAYERS)]
 
 
 # Large enough to be fast, small enough for the activations to fit.

@@ -6,24 +6,19 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits.activations import kind_of, name_of
-from keras_inits.calibration.calibrate import calibrate, measure_logits
+from keras_inits.calibration.base import calibrate, measure_logits
 from keras_inits.calibration.data import Data
-from keras_inits.calibration.layers import (
-    activations,
-    array,
-    check_model,
-    input_moments,
-    treatable,
-)
+from keras_inits.calibration.layers import activations, array, input_moments, treatable
 from keras_inits.calibration.report import CalibrationReport
-from keras_inits.calibration.secular import minimize_on_sphere
 from keras_inits.initializers.elliptical_projection import (
     OrthoEP,
     RandomEP,
     logistic_variance,
 )
-from keras_inits.initializers.kernel import check_choice, check_real
+from keras_inits.inspection.activations import kind_of, name_of
+from keras_inits.inspection.layers import check_model
+from keras_inits.utils.sphere import minimize_on_sphere
+from keras_inits.utils.validation import check_choice, check_real
 
 _BASES = {"random": RandomEP, "orthogonal": OrthoEP}
 

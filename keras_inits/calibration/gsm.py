@@ -3,15 +3,12 @@
 import keras
 import numpy as np
 
-from keras_inits.activations import kind_of, name_of
-from keras_inits.calibration.calibrate import calibrate, measure_weights
-from keras_inits.calibration.layers import (
-    array,
-    check_model,
-    treatable,
-)
+from keras_inits.calibration.base import calibrate, measure_weights
+from keras_inits.calibration.layers import array, treatable
 from keras_inits.calibration.report import CalibrationReport
 from keras_inits.initializers.gsm import GSM
+from keras_inits.inspection.activations import kind_of, name_of
+from keras_inits.inspection.layers import check_model
 
 
 def gsm(

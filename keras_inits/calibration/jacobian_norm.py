@@ -8,20 +8,21 @@ import numpy as np
 from keras import layers
 from scipy.optimize import brentq, minimize_scalar
 
-from keras_inits.activations import kind_of, name_of
-from keras_inits.calibration.calibrate import Quantities, calibrate
+from keras_inits.calibration.base import Quantities, calibrate
 from keras_inits.calibration.data import Data
 from keras_inits.calibration.layers import (
     Activation,
     activations,
     array,
     by_feature,
-    check_model,
     treatable,
 )
 from keras_inits.calibration.report import CalibrationReport
-from keras_inits.initializers.kernel import check_real
-from keras_inits.probes.lanczos import lanczos
+from keras_inits.inspection.activations import kind_of, name_of
+from keras_inits.inspection.batches import evenly_spaced
+from keras_inits.inspection.layers import check_model
+from keras_inits.utils.lanczos import lanczos
+from keras_inits.utils.validation import check_real
 
 # How far a norm may be from 1, and the logarithms to base 2 of the scales tried.
 TOLERANCE = 0.02
@@ -99,9 +100,9 @@ def jacobian_norm(
         rows: list[list[np.ndarray]] = [[] for _ in treated]
         for logits, _ in data.signals("logits", treated):
             for layer, found, tensors in zip(treated, rows, logits, strict=True):
-                found += [_spread(by_feature(layer, t), samples) for t in tensors]
+                found += [_some(by_feature(layer, t), samples) for t in tensors]
         return [
-            norm_at(layer, _spread(np.concatenate(found), samples))
+            norm_at(layer, _some(np.concatenate(found), samples))
             for layer, found in zip(treated, rows, strict=True)
         ]
 
@@ -132,10 +133,8 @@ def jacobian_norm(
     )
 
 
-def _spread(rows: np.ndarray, count: int) -> np.ndarray:
-    """Returns some of the rows, at even distances."""
-    places = np.linspace(0, len(rows) - 1, min(count, len(rows)))
-    return rows[places.round().astype(int)]
+def _some(rows: np.ndarray, count: int) -> np.ndarray:
+    return rows[evenly_spaced(len(rows), count)]
 
 
 def _unit_scale(norm: Callable[[float], float]) -> float:

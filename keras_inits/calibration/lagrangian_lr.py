@@ -5,20 +5,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits.activations import kind_of, name_of
-from keras_inits.calibration.calibrate import Quantities, calibrate
+from keras_inits.calibration.base import Quantities, calibrate
 from keras_inits.calibration.data import Data
-from keras_inits.calibration.layers import (
-    Activation,
-    activations,
-    array,
-    check_model,
-    names,
-    treatable,
-)
+from keras_inits.calibration.layers import Activation, activations, array, treatable
 from keras_inits.calibration.report import CalibrationReport
-from keras_inits.calibration.secular import minimize_on_sphere
-from keras_inits.initializers.kernel import check_real
+from keras_inits.inspection.activations import kind_of, name_of
+from keras_inits.inspection.layers import check_model, names
+from keras_inits.utils.sphere import minimize_on_sphere
+from keras_inits.utils.validation import check_real
 
 
 def lagrangian_lr(

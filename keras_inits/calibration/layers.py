@@ -6,33 +6,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits.activations import activation_of, kind_of
-from keras_inits.calibration.data import Data, Moments, kernel_layers
-from keras_inits.signals import Signal, distinct_names, innermost, observed
+from keras_inits.calibration.data import Data, Moments
+from keras_inits.inspection.activations import activation_of, kind_of
+from keras_inits.inspection.hooks import LayerCall, observed
+from keras_inits.inspection.layers import kernel_layers, leaf_layers
 
 Activation = Callable[[Any], Any]
 # Why a layer cannot be treated, or None if it can.
 Objection = Callable[[keras.Layer], str | None]
-
-
-def check_model(model: keras.Layer) -> None:
-    """Raises an error if `model` is not a built Keras model or layer."""
-    if not isinstance(model, keras.Layer):
-        raise TypeError(
-            f"A model is a keras.Model. Received: model of type {type(model).__name__}"
-        )
-    unbuilt = [layer.name for layer in [model, *innermost(model)] if not layer.built]
-    if unbuilt:
-        raise ValueError(
-            "A model must be built, by an Input or by calling it on data. "
-            f"Received: model={model.name}, not built: {', '.join(unbuilt)}"
-        )
-
-
-def names(model: keras.Layer) -> dict[keras.Layer, str]:
-    """Names the layers, so that no two of one model have the same name."""
-    layers = innermost(model)
-    return dict(zip(layers, distinct_names(layers), strict=True))
 
 
 def treatable(
@@ -51,7 +32,7 @@ def treatable(
     kernels = kernel_layers(model)
     treated: list[keras.Layer] = []
     skipped: dict[keras.Layer, str] = {}
-    for layer in innermost(model):
+    for layer in leaf_layers(model):
         if not any(len(weight.shape) > 1 for weight in layer.weights):
             continue
         if layer not in kernels:
@@ -114,21 +95,21 @@ def activations(model: keras.Layer, data: Data) -> dict[keras.Layer, Activation]
     that takes what the layer returns.
     """
     kernels = kernel_layers(model)
-    found: dict[keras.Layer, Activation] = {}
+    functions: dict[keras.Layer, Activation] = {}
     returned: dict[int, tuple[keras.Layer, Any]] = {}
 
-    def receive(signal: Signal) -> None:
-        layer = signal.layer
+    def receive(call: LayerCall) -> None:
+        layer = call.layer
         if layer in kernels:
-            found[layer] = layer.activation
+            functions[layer] = layer.activation
             if kind_of(layer.activation) == "linear":
                 # The tensor is kept, so that no other gets its id.
-                returned[id(signal.outputs)] = layer, signal.outputs
-        elif id(signal.inputs) in returned and not layer.weights:
-            before, _ = returned[id(signal.inputs)]
-            found[before] = activation_of(layer) or found[before]
+                returned[id(call.outputs)] = layer, call.outputs
+        elif id(call.inputs) in returned and not layer.weights:
+            before, _ = returned[id(call.inputs)]
+            functions[before] = activation_of(layer) or functions[before]
 
     inputs, _ = next(iter(data))
-    with observed(innermost(model), receive):
+    with observed(leaf_layers(model), receive):
         model(inputs, training=False)
-    return found
+    return functions

@@ -5,11 +5,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits.calibration.calibrate import calibrate, measure_logits
+from keras_inits.calibration.base import calibrate, measure_logits
 from keras_inits.calibration.data import Data
-from keras_inits.calibration.layers import check_model, logit_moments, treatable
+from keras_inits.calibration.layers import logit_moments, treatable
 from keras_inits.calibration.report import CalibrationReport
-from keras_inits.initializers.kernel import check_real
+from keras_inits.inspection.layers import check_model
+from keras_inits.utils.validation import check_real
 
 
 def lsuv(

@@ -2,10 +2,11 @@
 
 import keras
 
-from keras_inits.calibration.calibrate import calibrate, measure_weights
-from keras_inits.calibration.layers import check_model, treatable
+from keras_inits.calibration.base import calibrate, measure_weights
+from keras_inits.calibration.layers import treatable
 from keras_inits.calibration.report import CalibrationReport
 from keras_inits.initializers.rai import RAI
+from keras_inits.inspection.layers import check_model
 
 
 def rai(

@@ -10,16 +10,16 @@ import numpy as np
 
 from keras_inits import suitability
 from keras_inits.callbacks.heat_map import heat_map
-from keras_inits.population import Population
-from keras_inits.probes.activity import (
+from keras_inits.diagnostics.units.activity import (
     QUANTITIES,
     STATES,
     LayerActivity,
     activity,
-    check_inputs,
     read,
 )
-from keras_inits.probes.recorder import Recorder
+from keras_inits.diagnostics.units.observer import Recorder
+from keras_inits.inspection.batches import check_inputs
+from keras_inits.population import Population
 
 _ON_COLLAPSE = ("warn", "stop", "raise", None)
 
@@ -61,8 +61,8 @@ class DeadUnitMonitor(keras.callbacks.Callback):
 
     Args:
         data: Inputs `(samples, ...)` on which to look at the network as it is at the
-            end of each epoch, as `probes.activity` does. Defaults to `None`, for what
-            it does in training, which takes the TensorFlow backend.
+            end of each epoch, as `diagnostics.activity` does. Defaults to `None`, for
+            what it does in training, which takes the TensorFlow backend.
         layers: Names of the layers to watch. Defaults to all with an activation.
         on_collapse: What to do when a layer is wholly dead or constant, so that what
             it returns does not depend on the sample: `"warn"`, once for each layer,
@@ -212,7 +212,10 @@ class DeadUnitMonitor(keras.callbacks.Callback):
 
     def _observe(self) -> None:
         """Has the model train by a function that observes it, if it does not yet."""
-        from keras_inits.callbacks.training import ObservedTraining, TrainingTotals
+        from keras_inits.callbacks.train_function import (
+            ObservedTraining,
+            TrainingTotals,
+        )
 
         others = []
         current = self.model.train_function

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_inits.naming import unknown
-from keras_inits.probes.activity import QUANTITIES
+from keras_inits.diagnostics.units.activity import QUANTITIES
+from keras_inits.utils.validation import unknown
 
 
 def heat_map(rows: Sequence[Mapping[str, Any]], quantity: str) -> Any:

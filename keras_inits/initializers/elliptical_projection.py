@@ -7,9 +7,9 @@ from typing import Any
 import keras
 from scipy.integrate import quad
 
-from keras_inits.initializers.kernel import check_real
-from keras_inits.initializers.random_kernel import RandomKernelInitializer
-from keras_inits.registration import register
+from keras_inits.initializers.base import RandomKernelInitializer
+from keras_inits.initializers.registration import register
+from keras_inits.utils.validation import check_real
 
 
 @functools.cache

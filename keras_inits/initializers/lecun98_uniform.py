@@ -5,8 +5,8 @@ from typing import Any
 
 import keras
 
-from keras_inits.initializers.random_kernel import RandomKernelInitializer
-from keras_inits.registration import register
+from keras_inits.initializers.base import RandomKernelInitializer
+from keras_inits.initializers.registration import register
 
 
 @register

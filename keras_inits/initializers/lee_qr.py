@@ -5,12 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_inits.initializers.kernel import (
-    KernelInitializer,
-    check_choice,
-    check_real,
-)
-from keras_inits.registration import register
+from keras_inits.initializers.base import KernelInitializer
+from keras_inits.initializers.registration import register
+from keras_inits.utils.validation import check_choice, check_real
 
 _SIGNS = ("householder", "gram_schmidt")
 

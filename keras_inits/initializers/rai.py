@@ -6,9 +6,13 @@ from typing import Any
 
 import keras
 
-from keras_inits.initializers.kernel import check_dtype, check_shape, working_dtype
-from keras_inits.initializers.random_kernel import RandomKernelInitializer
-from keras_inits.registration import register
+from keras_inits.initializers.base import (
+    RandomKernelInitializer,
+    check_dtype,
+    check_shape,
+    working_dtype,
+)
+from keras_inits.initializers.registration import register
 
 # About 0.6007, which the paper derives for Beta(2, 1).
 _SIGMA = -2 * math.sqrt(2) / (3 * math.sqrt(math.pi)) + math.sqrt(1 + 8 / (9 * math.pi))

@@ -4,12 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_inits.initializers.kernel import (
-    KernelInitializer,
-    centre_tap,
-    check_real,
-)
-from keras_inits.registration import register
+from keras_inits.initializers.base import KernelInitializer, centre_tap
+from keras_inits.initializers.registration import register
+from keras_inits.utils.validation import check_real
 
 
 @register

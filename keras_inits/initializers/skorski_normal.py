@@ -5,9 +5,9 @@ from typing import Any
 
 import keras
 
-from keras_inits.initializers.kernel import check_choice
-from keras_inits.initializers.random_kernel import RandomKernelInitializer
-from keras_inits.registration import register
+from keras_inits.initializers.base import RandomKernelInitializer
+from keras_inits.initializers.registration import register
+from keras_inits.utils.validation import check_choice
 
 _DISTRIBUTIONS = ("truncated_normal", "untruncated_normal")
 

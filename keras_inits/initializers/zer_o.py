@@ -4,12 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_inits.initializers.kernel import (
-    KernelInitializer,
-    centre_tap,
-    check_choice,
-)
-from keras_inits.registration import register
+from keras_inits.initializers.base import KernelInitializer, centre_tap
+from keras_inits.initializers.registration import register
+from keras_inits.utils.validation import check_choice
 
 # The exponent of 2 in the factor before the Hadamard matrix of size 2 ** m.
 _EXPONENTS = {"paper": lambda m: -(m - 1) / 2, "notebook": lambda m: -m / 2}

@@ -7,7 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops, tree
-from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
+
+from keras_inits.inspection.keras_private import ArrayDataAdapter
 
 PER_SEED = "per_seed"
 """Key of a batch's inputs that have an axis of seeds after that of samples."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import inspect
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -10,11 +9,11 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 from keras import ops, tree
-from keras.src.backend.common.masking import set_keras_mask
 
+from keras_inits.inspection import keras_private
 from keras_inits.population.batches import PER_SEED, swap_axes, take
 from keras_inits.population.dense_stack import DenseStack, chain
-from keras_inits.population.packing import Packing
+from keras_inits.population.parameter_packing import Packing
 
 Record = Callable[[Any], tuple[Any, Any]]
 
@@ -65,7 +64,7 @@ class Forward:
         self.parts = np.array_split(np.arange(members), min(_parts(), members))
         self.decays = False
         """Whether the optimizer changes variables that have no gradient too."""
-        self._takes_training = "training" in inspect.signature(model.call).parameters
+        self._takes_training = keras_private.takes_training(model)
         self._record: Record | None = None
         self._recorded: list[Any] = []
 
@@ -116,15 +115,14 @@ class Forward:
         size = ops.shape(next(a for a in tree.flatten(batch.x) if a is not None))[0]
 
         def loss_of(outputs: Any, batch: Batch) -> Any:
-            loss = model._compute_loss(
-                batch.x, batch.y, outputs, batch.sample_weight, training=training
+            loss = keras_private.compute_step_loss(
+                model, batch.x, batch.y, outputs, batch.sample_weight, training
             )
-            if any(metric is model._loss_tracker for metric in model.metrics):
-                model._loss_tracker.update_state(loss, sample_weight=size)
+            keras_private.update_loss_tracker(model, loss, size)
             if training and keras.backend.backend() == "jax":
                 # What JAX differentiates returns outputs that have lost their masks.
                 for output in tree.flatten(outputs):
-                    set_keras_mask(output, None)
+                    keras_private.set_keras_mask(output, None)
             logs = model.compute_metrics(batch.x, batch.y, outputs, batch.sample_weight)
             _check_logs(model, logs)
             return loss
@@ -290,7 +288,7 @@ class _MemberScope(keras.StatelessScope):
 
 def with_logits(outputs: Any) -> list[Any]:
     """Returns outputs and, if Keras has hung logits on them, those too."""
-    logits = getattr(outputs, "_keras_logits", None)
+    logits = keras_private.logits_of(outputs)
     return [outputs] if logits is None else [outputs, logits]
 
 
@@ -298,7 +296,7 @@ def hung(outputs: list[Any]) -> Any:
     """Returns the outputs of `with_logits`, with the logits hung on them again."""
     y_pred, *logits = outputs
     if logits:
-        (y_pred._keras_logits,) = logits
+        keras_private.set_logits(y_pred, *logits)
     return y_pred
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_inits.inspection import keras_private
 from keras_inits.population.initial_values import draw, law
 from keras_inits.population.seed_trace import tracing
 from keras_inits.population.seeding import seeded
@@ -213,7 +214,7 @@ def _check_alike(
 def _architecture(model: keras.Model) -> list[Any]:
     """Lists the layers and variables of a model without names and initial values."""
     parts: list[Any] = []
-    for layer in model._flatten_layers(recursive=True):
+    for layer in keras_private.all_layers(model):
         config = _config(layer)
         if layer is not model:
             parts.append((type(layer).__name__, _without_initial(config)))

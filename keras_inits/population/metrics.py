@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_inits.inspection import keras_private
 from keras_inits.population.batches import SeedBatches
 
 
@@ -39,7 +40,7 @@ class MemberMetrics(keras.metrics.Metric):
             return
         network = self._network()
         with outside_graph():
-            network._symbolic_build(data_batch=batch)
+            keras_private.symbolic_build(network, batch)
             network.reset_metrics()
             self.states = [
                 self.add_variable(

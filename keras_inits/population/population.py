@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from keras_inits.population import elementwise
+from keras_inits.inspection import keras_private
 from keras_inits.population import members as members_module
 from keras_inits.population.batches import (
     PER_SEED,
@@ -19,7 +19,8 @@ from keras_inits.population.batches import (
 )
 from keras_inits.population.forward import Batch, Forward, Record
 from keras_inits.population.metrics import MemberLogs, MemberMetrics
-from keras_inits.population.packing import Packing
+from keras_inits.population.optimizer import adapt, changes_without_gradient
+from keras_inits.population.parameter_packing import Packing
 
 _STEPS = (
     "fit evaluate predict train_step test_step predict_step make_train_function "
@@ -93,9 +94,7 @@ class Population(keras.Model):
         # Out of Keras' sight: the variables of this model hold no member.
         _check_steps(model)
         if keras.backend.backend() == "tensorflow":
-            from keras_inits.population import pfor
-
-            pfor.register()
+            keras_private.map_bitcast()
         self._hidden = SimpleNamespace(build=build, members=members, model=model)
         self._hidden.logs, self._hidden.metrics = MemberLogs(None), None
         states = members_module.initial_states(build, members, model)
@@ -222,7 +221,7 @@ class Population(keras.Model):
                 )
             jit_compile = False
         packing = Packing(self.network.trainable_variables)
-        elementwise.adapt(optimizer, packing, len(self.members))
+        adapt(optimizer, packing, len(self.members))
         super().compile(
             optimizer,
             run_eagerly=run_eagerly,
@@ -230,7 +229,7 @@ class Population(keras.Model):
             jit_compile=jit_compile,
             auto_scale_loss=False,
         )
-        decays = elementwise.changes_without_gradient(optimizer)
+        decays = changes_without_gradient(optimizer)
         self._hidden.forward.decays = decays
         self._hidden.metrics = MemberMetrics(self.network, len(self.members))
 
@@ -478,12 +477,12 @@ class Population(keras.Model):
                 f"distributed. Received: a strategy of {replicas} replicas"
             )
         if data_batch is None:
-            data_batch = iterator._get_iterator().element_spec
+            data_batch = keras_private.element_spec(iterator)
         self._build_metrics(Batch(*keras.utils.unpack_x_y_sample_weight(data_batch)))
 
     def _flatten_metrics_in_order(self, logs: dict[str, Any]) -> Any:
         """Returns what `evaluate` does, in the order of the network's metrics."""
-        return self.network._flatten_metrics_in_order(logs)
+        return keras_private.flatten_metrics(self.network, logs)
 
     def _by_seed(
         self, x: Any, y: Any, batch_size: int, split: float, kwargs: dict[str, Any]
@@ -510,7 +509,7 @@ def _has_loops(model: keras.Model) -> bool:
     """Tells whether a recurrent layer runs in a loop of the backend."""
     return any(
         isinstance(layer, keras.layers.RNN) and not layer.unroll
-        for layer in model._flatten_layers()
+        for layer in keras_private.all_layers(model)
     )
 
 

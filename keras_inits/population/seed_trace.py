@@ -10,12 +10,11 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras.src.backend.common.stateless_scope import in_stateless_scope
-from keras.src.random import seed_generator
 
+from keras_inits.inspection import keras_private
 from keras_inits.population.seeding import snapshot
 
-_PURE = ("keras.src.initializers.", "keras_inits.initializers.", __name__)
+_PURE = (f"{keras_private.SOURCES}initializers.", "keras_inits.initializers.", __name__)
 
 
 class Untraceable(Exception):
@@ -47,10 +46,11 @@ class SymbolicSeed:
     def __getattr__(self, name: str) -> Any:
         """Refuses what else an integer has."""
         if not name.startswith("__") and hasattr(int, name):
-            self._refuse()
+            self.refuse()
         raise AttributeError(name)
 
-    def _refuse(self, *_: Any, **__: Any) -> Any:
+    def refuse(self, *_: Any, **__: Any) -> Any:
+        """Ends the trace."""
         self.trace.is_sound = False  # Even if the build handles the error.
         raise Untraceable("The build needs the value of its seed.")
 
@@ -58,9 +58,9 @@ class SymbolicSeed:
         return self
 
     __copy__ = __deepcopy__ = _itself
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
-    __hash__ = __bool__ = __index__ = __int__ = __float__ = __array__ = _refuse
-    __str__ = __repr__ = __format__ = __reduce_ex__ = __round__ = _refuse
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = refuse
+    __hash__ = __bool__ = __index__ = __int__ = __float__ = __array__ = refuse
+    __str__ = __repr__ = __format__ = __reduce_ex__ = __round__ = refuse
 
 
 def _calculated(operation: Callable[..., Any], reflected: bool = False) -> Any:
@@ -131,7 +131,7 @@ class SeedTrace:
         """
         found: list[Draw | np.ndarray] = []
         for variable in variables:
-            deferred = variable._initializer
+            deferred = keras_private.initializer_of(variable)
             if isinstance(deferred, _Deferred):
                 shape = tuple(variable.shape)
                 found.append(Draw(deferred.initializer, shape, variable.dtype))
@@ -143,15 +143,15 @@ class SeedTrace:
 
     def initialize(self, variable: Any, initializer: Any, eagerly: Any) -> None:
         """Keeps an initializer in place of what it draws, if that is the same."""
-        if getattr(initializer, "__qualname__", "") == _GENERATOR_STATE:
+        if getattr(initializer, "__qualname__", "") == keras_private.GENERATOR_STATE:
             seed = inspect.getclosurevars(initializer).nonlocals["seed"]
             initializer = _GeneratorState(seed)
         if is_pure(initializer):
-            variable._value, variable._initializer = None, _Deferred(self, initializer)
+            keras_private.defer(variable, _Deferred(self, initializer))
         elif _wraps_pure(initializer):
             eagerly(variable, initializer)
         else:
-            self.seed._refuse()
+            self.seed.refuse()
 
 
 @contextlib.contextmanager
@@ -162,17 +162,8 @@ def tracing() -> Iterator[SeedTrace]:
         Untraceable: If the build draws random numbers beside those of its variables.
     """
     trace, before = SeedTrace(), snapshot()
-    eagerly = keras.Variable._initialize_with_initializer
-    generator = seed_generator.python_random
-    keras.Variable._initialize_with_initializer = lambda variable, initializer: (
-        trace.initialize(variable, initializer, eagerly)
-    )
-    seed_generator.python_random = trace
-    try:
+    with keras_private.initializing(trace.initialize), keras_private.seeds_from(trace):
         yield trace
-    finally:
-        seed_generator.python_random = generator
-        keras.Variable._initialize_with_initializer = eagerly
     if snapshot() != before:
         raise Untraceable("The build draws random numbers of its own.")
 
@@ -186,7 +177,7 @@ def is_pure(initializer: Any) -> bool:
 
 def _wraps_pure(function: Any) -> bool:
     """Tells whether it is a function of a Keras layer on a pure initializer."""
-    if not getattr(function, "__module__", "").startswith("keras.src."):
+    if not getattr(function, "__module__", "").startswith(keras_private.SOURCES):
         return False
     held = inspect.getclosurevars(function).nonlocals.values()
     inner = [
@@ -196,9 +187,6 @@ def _wraps_pure(function: Any) -> bool:
         if name.endswith("_initializer") or isinstance(value, keras.Initializer)
     ]
     return all(value is None or is_pure(value) for value in inner)
-
-
-_GENERATOR_STATE = "SeedGenerator.__init__.<locals>.seed_initializer"
 
 
 class _GeneratorState(keras.initializers.Initializer):
@@ -220,7 +208,7 @@ class _Deferred:
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
         if type(getattr(self.initializer, "seed", None)) is not SymbolicSeed:
             return self.initializer(shape, dtype=dtype)
-        if in_stateless_scope():
+        if keras_private.in_stateless_scope():
             # Keras finds out the shape of an output, and keeps no value.
             return keras.ops.zeros(shape, dtype)
-        return self.trace.seed._refuse()
+        return self.trace.seed.refuse()

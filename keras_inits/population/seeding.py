@@ -1,7 +1,4 @@
-"""The random numbers of a build: seeded for it, and the caller's put back after it.
-
-What Keras and TensorFlow do not tell publicly of their generators is read here alone.
-"""
+"""The random numbers of a build: seeded for it, and the caller's put back after it."""
 
 import contextlib
 import random
@@ -10,12 +7,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras.src.backend.common import global_state
-from keras.src.random import seed_generator
-from keras.src.utils.module_utils import tensorflow
-from keras.src.utils.rng_utils import GLOBAL_RANDOM_SEED
 
-_KERAS = (GLOBAL_RANDOM_SEED, seed_generator.GLOBAL_SEED_GENERATOR)
+from keras_inits.inspection import keras_private
 
 
 @contextlib.contextmanager
@@ -47,15 +40,7 @@ def seeded(seed: int | None) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         stack.callback(random.setstate, random.getstate())
         stack.callback(np.random.set_state, np.random.get_state())
-        for name in _KERAS:
-            value = global_state.get_global_attribute(name)
-            stack.callback(global_state.set_global_attribute, name, value)
-        generator = _keras_generator()
-        if generator is not None:
-            stack.callback(generator.state.assign, generator.state.value * 1)
-        if tensorflow.available:
-            context = _tensorflow_context()
-            stack.callback(_restore, context, context._seed, _tensorflow_state(context))
+        stack.enter_context(keras_private.kept_generators())
         if keras.backend.backend() == "torch":
             import torch  # type: ignore[import-not-found,unused-ignore]
 
@@ -67,39 +52,14 @@ def seeded(seed: int | None) -> Iterator[None]:
 
 def snapshot() -> list[Any]:
     """Returns the states of all generators, equal only if none has been drawn from."""
-    generator = _keras_generator()
+    generator = keras_private.global_generator()
     states: list[Any] = [random.getstate()]
     states += [np.asarray(part).tobytes() for part in np.random.get_state()]
-    states.append(global_state.get_global_attribute(GLOBAL_RANDOM_SEED))
+    states += [keras_private.global_seed(), keras_private.tensorflow_seeds()]
     if generator is not None:
         states += [id(generator), keras.ops.convert_to_numpy(generator.state).tobytes()]
-    if tensorflow.available:
-        context = _tensorflow_context()
-        states += [context._seed, _tensorflow_state(context)]
     if keras.backend.backend() == "torch":
         import torch
 
         states.append(torch.random.get_rng_state().numpy().tobytes())
     return states
-
-
-def _keras_generator() -> Any:
-    return global_state.get_global_attribute(seed_generator.GLOBAL_SEED_GENERATOR)
-
-
-def _tensorflow_context() -> Any:
-    from tensorflow.python.eager import context
-
-    return context.context()
-
-
-def _tensorflow_state(context: Any) -> Any:
-    """Returns where TensorFlow's own seeds are, `None` if it was never seeded."""
-    return context._rng.getstate() if hasattr(context, "_rng") else None
-
-
-def _restore(context: Any, seed: int | None, state: Any) -> None:
-    # Drops the operations that TensorFlow keeps too, which count what they drew.
-    context._set_global_seed(seed)
-    if state is not None:
-        context._rng.setstate(state)

@@ -8,7 +8,7 @@ import keras
 import keras_tuner
 import numpy as np
 
-from keras_inits import registration
+from keras_inits.initializers import registration
 
 
 class InitializerHyperModel(keras_tuner.HyperModel):

@@ -12,6 +12,7 @@ import pytest
 
 import keras_inits
 from keras_inits import calibration
+from keras_inits.inspection.layers import leaf_layers
 
 # By name: the call, the activation of hidden layers, and that of the last one.
 ROWS = {
@@ -105,7 +106,7 @@ def test_every_kind_of_model(method, kind, x, weights_of):
         skipped = ["conv"]
     assert list(report.skipped) == skipped
     assert [row.name for row in report.rows] == [t for t in treated if t not in skipped]
-    for layer in keras_inits.signals.innermost(model):
+    for layer in leaf_layers(model):
         if layer.name in treated and layer.name not in skipped:
             assert report.rows[0].before.keys() == report.rows[0].after.keys()
             assert not any(

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from keras import callbacks, layers
 
-from keras_inits import DeadUnitMonitor, Population, probes
-from keras_inits.callbacks import training
+from keras_inits import DeadUnitMonitor, Population, diagnostics
+from keras_inits.callbacks import train_function
 
 STATES = ("dead", "saturated", "constant", "duplicate")
 FRACTIONS = {f"{state}_fraction" for state in STATES}
@@ -81,7 +81,7 @@ def fit(model, *given, epochs=1, x=X, y=Y, **arguments):
 
 def assert_as_found(model):
     """Checks that nothing of an observation is left in a model."""
-    assert not isinstance(model.train_function, training.ObservedTraining)
+    assert not isinstance(model.train_function, train_function.ObservedTraining)
     for layer in model._flatten_layers():
         assert not {"call", "inner_loop"} & vars(layer).keys()
     assert "train_step" not in vars(model)
@@ -94,7 +94,7 @@ def test_counts_are_those_of_a_pass_over_all_samples(planted, images):
     monitor = DeadUnitMonitor(on_collapse=None)
     logs = fit(model, monitor, x=images, y=np.zeros(50), epochs=2)
     assert found(monitor.activity) == states
-    exact = {layer.layer: layer for layer in probes.activity(model, images, 8)}
+    exact = {layer.layer: layer for layer in diagnostics.activity(model, images, 8)}
     for row in monitor.history:
         for quantity, value in exact[row["layer"]].quantities().items():
             assert row[quantity] == pytest.approx(value, rel=1e-4, abs=1e-6)
@@ -317,7 +317,7 @@ def test_data_give_a_snapshot(traced):
     model, _ = traced
     monitor = DeadUnitMonitor(data=X, on_collapse=None)
     logs = fit(model, monitor)
-    expected = probes.activity(model, X)
+    expected = diagnostics.activity(model, X)
     assert found(monitor.activity) == found(expected)
     assert monitor.activity[1].sd == pytest.approx(expected[1].sd)
     assert logs["dead_fraction"] == [2 / 6]
@@ -412,7 +412,9 @@ def test_members_of_a_population():
     np.testing.assert_allclose([row["dead_fraction"] for row in rows[:3]], expected)
     for index in range(3):
         for many, one in zip(
-            monitor.activity, probes.activity(population.member(index), X), strict=True
+            monitor.activity,
+            diagnostics.activity(population.member(index), X),
+            strict=True,
         ):
             np.testing.assert_array_equal(many.dead[index], one.dead)
             np.testing.assert_allclose(many.sd[index], one.sd, rtol=1e-4, atol=1e-3)

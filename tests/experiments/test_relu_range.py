@@ -7,7 +7,7 @@ import pytest
 from experiments import catalogue, descent, relu_range, relu_range_report, toy
 from experiments.ledger import Ledger
 from experiments.publish import publish
-from keras_inits.probes import Objective
+from keras_inits.diagnostics import Objective
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,12 @@ import pytest
 from experiments import catalogue, descent, numbers, skorski, skorski_report
 from experiments.ledger import Ledger
 from experiments.publish import publish
-from keras_inits import probes
+from keras_inits import diagnostics
 
 
 def bounds_of_probes(model, x, y):
-    objective = probes.Objective(model, x, y, descent.LOSSES["cross-entropy"])
-    return objective, probes.curvature(objective).rows
+    objective = diagnostics.Objective(model, x, y, descent.LOSSES["cross-entropy"])
+    return objective, diagnostics.curvature(objective).rows
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from keras.src.initializers import ALL_OBJECTS_DICT
 
 import keras_inits
-from keras_inits.initializers.random_kernel import RandomKernelInitializer
+from keras_inits.initializers.base import RandomKernelInitializer
 
 
 class Row(NamedTuple):

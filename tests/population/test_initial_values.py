@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_inits import registration
+from keras_inits.initializers import registration
 from keras_inits.population import initial_values
 from keras_inits.population.seed_trace import Draw, SeedTrace
 

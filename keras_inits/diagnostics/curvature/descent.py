@@ -1,0 +1,121 @@
+"""The learning rate at which gradient descent is at the limit of its stability."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_inits.diagnostics.curvature.objective import Objective, as_objective
+from keras_inits.diagnostics.curvature.operators import Block, leading
+from keras_inits.utils.validation import check_real
+
+
+@dataclass(frozen=True, eq=False)
+class StableLearningRate:
+    """The learning rates up to which gradient descent is stable.
+
+    Args:
+        inverse_norm: `1 / norm`, up to which the paper expects a decrease.
+        limit: `2 / largest`, above which gradient descent moves away along the leading
+            eigenvector; infinite where no curvature is positive.
+        norm: The largest magnitude of an eigenvalue of the Hessian.
+        largest: Its largest eigenvalue.
+        products: How many products with the Hessian it took.
+        runs: Losses of gradient descent by learning rate, `(steps + 1,)` each.
+    """
+
+    inverse_norm: float
+    limit: float
+    norm: float
+    largest: float
+    products: int
+    runs: dict[float, np.ndarray]
+
+
+def stable_learning_rate(
+    model: keras.Model | Objective,
+    x: Any = None,
+    y: Any = None,
+    loss: Any = None,
+    steps: int = 20,
+    margin: float = 0.1,
+    batch_size: int = 1024,
+) -> StableLearningRate:
+    """Says how large the learning rate of gradient descent may be, from the curvature.
+
+    A step `-r g` changes the loss by about `-r |g|^2 + r^2 g^T H g / 2`. That is a
+    decrease for every `g` where `r < 2 / lambda_max`, the limit of gradient descent,
+    and largest at `r = 1 / |H|`, the paper's rate, if `g` is the leading eigenvector.
+    The curvature is that at the present weights: what lies on both sides of the limit
+    is seen in short runs on all data at once.
+
+    Examples:
+    >>> import keras
+    >>> import numpy as np
+    >>> from keras_inits import diagnostics
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    >>> model.compile(loss="mse")
+    >>> x = np.array([[1.0], [-1.0]])
+    >>> rate = diagnostics.stable_learning_rate(model, x, x, steps=50)
+    >>> print(f"{rate.inverse_norm:.2f} {rate.limit:.2f}")
+    0.50 1.00
+    >>> below, above = rate.runs.values()
+    >>> bool(below[-1] < below[0] < above[-1])
+    True
+
+    Args:
+        model: A built model, or an `Objective`, which then has the data and loss. Its
+            weights stay as they are.
+        x: Inputs, an array `(samples, ...)`, or a list or dictionary of arrays.
+        y: Targets, as the loss takes them.
+        loss: A loss in place of the compiled one. Defaults to `None`.
+        steps: Steps of gradient descent to run at `1 - margin` and at `1 + margin`
+            times the limit, which shows whether the limit is one. `0` runs nothing.
+            Defaults to `20`.
+        margin: How far from the limit, between 0 and 1. Defaults to `0.1`.
+        batch_size: Samples that are evaluated at a time. Defaults to `1024`.
+
+    Raises:
+        ValueError: As `hessian` does, or if `steps` or `margin` is out of range.
+
+    Reference:
+        [Skorski, 2020](https://arxiv.org/abs/2004.09506), section 1.2: "The maximal
+        step size which guarantees a decrease".
+    """
+    steps = int(check_real("steps", steps, least=0))
+    if not 0 < check_real("margin", margin) < 1:
+        raise ValueError(f"`margin` must be between 0 and 1. Received: margin={margin}")
+    objective = as_objective(model, x, y, loss, batch_size)
+    block = Block(objective.hessian_product, objective.places(None), objective.weights)
+    # Not both ends of the spectrum at once: the lower one is mostly a crowd near 0, of
+    # which Lanczos may find none in thousands of products.
+    norm = leading(block, 1, "LM").norm
+    largest = float(leading(block, 1, "LA").eigenvalues[0])
+    limit = 2 / largest if largest > 0 else np.inf
+    runs = {}
+    if steps and np.isinf(limit):
+        warnings.warn(
+            "No curvature is positive, so that no learning rate is at the limit: "
+            "nothing is run.",
+            stacklevel=2,
+        )
+    elif steps:
+        rates = ((1 - margin) * limit, (1 + margin) * limit)
+        runs = {rate: _descend(objective, rate, steps) for rate in rates}
+    inverse = 1 / norm if norm > 0 else np.inf
+    return StableLearningRate(inverse, limit, norm, largest, block.products, runs)
+
+
+def _descend(objective: Objective, rate: float, steps: int) -> np.ndarray:
+    """Runs gradient descent on all data; losses are infinite once one is not finite."""
+    weights = objective.weights
+    losses = np.full(steps + 1, np.inf)
+    for step in range(steps + 1):
+        loss, gradient = objective.gradient(weights)
+        if not np.isfinite(loss):
+            break
+        losses[step] = loss
+        weights = weights - rate * gradient
+    return losses

@@ -1,0 +1,71 @@
+"""The loss that a model is trained with, and the data that it is taken on."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import tree
+
+from keras_inits.inspection.batches import evaluate
+
+
+def judge(model: keras.Model, loss: Any) -> keras.Model:
+    """Returns the model that says what the loss of outputs is.
+
+    Args:
+        model: The model that has the outputs, which says so itself if it is compiled.
+        loss: A loss in its place, or `None`.
+
+    Raises:
+        ValueError: If the model is not compiled and there is no loss.
+    """
+    if loss is not None:
+        other = keras.Sequential(name="judge")
+        other.compile(loss=loss)
+        return other
+    if not model.compiled:
+        raise _no_loss(model)
+    return model
+
+
+def check_loss(judge: keras.Model, model: keras.Model, x: Any) -> None:
+    """Raises an error if neither `judge` nor the layers of the model have a loss.
+
+    Args:
+        judge: From `judge`.
+        model: The model, whose layers may add to the loss.
+        x: Inputs.
+    """
+    own = type(judge).compute_loss is not keras.Model.compute_loss
+    if judge.loss is None and not own:
+        with keras.StatelessScope(collect_losses=True):
+            evaluate(model, x)
+            if not model.losses:
+                raise _no_loss(model)
+
+
+def _no_loss(model: keras.Model) -> ValueError:
+    return ValueError(
+        "The model must be compiled with a loss, have layers that add one, or `loss` "
+        f"be given. Received: model={model.name}, loss=None"
+    )
+
+
+def check_targets(y: Any, samples: int) -> None:
+    """Raises an error if there are not as many targets as samples."""
+    sizes = [np.shape(part)[0] if np.ndim(part) else None for part in tree.flatten(y)]
+    if set(sizes) != {samples}:
+        raise ValueError(
+            f"Targets must be as many as the samples, {samples}. "
+            f"Received: y of {sizes} samples"
+        )
+
+
+def check_reduction(loss: Any, samples: int, batch_size: int) -> None:
+    """Raises an error if the mean over batches is not the loss of all samples."""
+    reductions = {getattr(part, "reduction", None) for part in tree.flatten(loss)}
+    if "sum" in reductions and samples > batch_size:
+        raise ValueError(
+            "A loss must be a mean over samples, or all samples one batch. Received: "
+            f"reduction='sum', {samples} samples, batch_size={batch_size}"
+        )

@@ -1,0 +1,270 @@
+"""How signal and gradient pass through the layers of a network."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops, tree
+
+from keras_inits.calibration.base import measure_weights
+from keras_inits.calibration.layers import array
+from keras_inits.diagnostics.curvature import Objective
+from keras_inits.diagnostics.curvature.autodiff import vjp
+from keras_inits.inspection.activations import activation_of
+from keras_inits.inspection.hooks import forward_hooks
+from keras_inits.inspection.layers import leaf_layers, names
+
+# A layer, what it took and what it returned.
+_Call = tuple[keras.Layer, Any, Any]
+# What is added to the input and to the output of a call.
+_Shift = tuple[Any, Any]
+
+
+@dataclass(frozen=True)
+class LayerPropagation:
+    """How signal and gradient pass through a layer; what it does not have is NaN.
+
+    Args:
+        layer: Its name.
+        weight_mean: Mean of its weight matrices.
+        weight_sd: Their standard deviation.
+        signal_gain: Root mean square of its outputs over that of its inputs.
+        varying_gain: The same of their standard deviations over samples: of the part
+            of the signal that tells samples apart.
+        gradient_gain: Root mean square of the derivative of the loss by its inputs
+            over that by its outputs. Of the last layer, by its logits.
+        gradient_norm: Norm of the derivative of the loss by its weight matrices.
+    """
+
+    layer: str
+    weight_mean: float
+    weight_sd: float
+    signal_gain: float
+    varying_gain: float
+    gradient_gain: float
+    gradient_norm: float
+
+
+@dataclass(frozen=True, eq=False)
+class Propagation:
+    """How signal and gradient pass through a network.
+
+    Args:
+        loss: The loss.
+        null_loss: That of a network whose logits are 0.
+        depth: Number of layers with weight matrices.
+        layers: One a layer that has weights or an activation.
+        gradient: The derivative of the loss by all trainable weights.
+        telling: Its part that tells samples apart: the derivative by weight matrices
+            where the mean over samples is taken off the derivative by the logits.
+            Biases, which move all samples alike, have zeros.
+        logit_sd: How much the logits vary between samples: root mean square, over
+            samples, of the norm of what is left without their mean.
+        slope_sd: The same of the derivatives of the losses of samples by the logits.
+        directions: Along how many directions samples differ in the inputs of the last
+            layer with weights: the participation ratio `(sum v)^2 / sum v^2` of the
+            variances `v` along the principal axes.
+        outputs: Number of logits.
+        finite: Whether all of these are finite.
+    """
+
+    loss: float
+    null_loss: float
+    depth: int
+    layers: list[LayerPropagation]
+    gradient: np.ndarray
+    telling: np.ndarray
+    logit_sd: float
+    slope_sd: float
+    directions: float
+    outputs: int
+    finite: bool
+
+
+def propagation(objective: Objective) -> Propagation:
+    """Follows the data of an objective through its network, and the gradient back.
+
+    Args:
+        objective: The network, data and loss. Nothing in it is changed.
+    """
+    batches = [batch[1:] for batch in objective.batches]
+    x, y = tree.map_structure(lambda *parts: ops.concatenate(parts), *batches)
+    last = objective.last_layer
+    seen = [
+        layer
+        for layer in leaf_layers(objective.model)
+        if layer.trainable_weights or activation_of(layer)
+    ]
+    calls, (z, activation) = _followed(objective, seen, x)
+    parts = [ops.convert_to_tensor(part) for part in tree.flatten(z)]
+
+    def loss(parts: list[Any]) -> Any:
+        outputs = activation(tree.pack_sequence_as(z, parts))
+        return objective.output_loss(outputs, x, y)
+
+    value, by_logits = vjp(loss, parts)
+    null = float(loss([ops.zeros_like(part) for part in parts]))
+    shifts = [tuple(_zeros(part) for part in call[1:]) for call in calls]
+    weights = [ops.convert_to_tensor(v.numpy(), v.dtype) for v in objective.variables]
+
+    def logits(primals: list[Any]) -> Any:
+        own = tree.pack_sequence_as(shifts, primals[len(weights) :])
+        pairs = list(zip(objective.variables, primals, strict=False))
+        with keras.StatelessScope(pairs):
+            _, (z, _) = _followed(objective, seen, x, own)
+        return tree.flatten(z)
+
+    primals = [*weights, *tree.flatten(shifts)]
+    _, slopes = vjp(logits, primals, by_logits)
+    apart = [slope - ops.mean(slope, axis=0, keepdims=True) for slope in by_logits]
+    samples = len(parts[0])
+    logit_sd = _norm([array(p) - array(p).mean(axis=0) for p in parts]) / samples**0.5
+    # That of the mean loss is smaller by the number of samples.
+    slope_sd = _norm(map(array, apart)) * samples**0.5
+    _, telling = vjp(logits, primals, apart)
+    by_shift = tree.pack_sequence_as(shifts, slopes[len(weights) :])
+    back = [
+        (before, by_logits[0] if layer is last else after)
+        for (layer, *_), (before, after) in zip(calls, by_shift, strict=True)
+    ]
+    by_weight = dict(zip(map(id, objective.variables), slopes, strict=False))
+
+    telling = [
+        slope if len(v.shape) > 1 else ops.zeros_like(slope)
+        for v, slope in zip(objective.variables, telling, strict=False)
+    ]
+    gradient, apart_gradient = (
+        np.concatenate([array(s).reshape(-1) for s in found[: len(weights)]])
+        for found in (slopes, telling)
+    )
+    numbers = [float(value), logit_sd, slope_sd, gradient.sum(), apart_gradient.sum()]
+    return Propagation(
+        float(value),
+        null,
+        sum(any(len(w.shape) > 1 for w in layer.trainable_weights) for layer in seen),
+        _rows(objective.model, calls, back, by_weight),
+        gradient,
+        apart_gradient,
+        logit_sd,
+        slope_sd,
+        _directions([call[1] for call in calls if call[0].trainable_weights][-1]),
+        sum(int(np.prod(part.shape[1:])) for part in parts),
+        bool(np.isfinite(numbers).all()),
+    )
+
+
+def _rows(
+    model: keras.Layer,
+    calls: Sequence[_Call],
+    back: Sequence[_Shift],
+    by_weight: Mapping[int, Any],
+) -> list[LayerPropagation]:
+    """Describes each layer over all of its calls.
+
+    Args:
+        model: The model.
+        calls: From `_followed`.
+        back: Of each call, the derivatives of the loss by its input and output.
+        by_weight: The derivatives by weights, by `id`.
+    """
+    called = names(model)
+    rows = []
+    for layer in dict.fromkeys(call[0] for call in calls):
+        own = [place for place, call in enumerate(calls) if call[0] is layer]
+        inputs, outputs = ([calls[place][end] for place in own] for end in (1, 2))
+        by_inputs, by_outputs = ([back[place][end] for place in own] for end in (0, 1))
+        moments = measure_weights([layer])[0] if layer.trainable_weights else {}
+        matrices = [w for w in layer.trainable_weights if len(w.shape) > 1]
+        norms = [np.linalg.norm(array(by_weight[id(w)])) for w in matrices]
+        rows.append(
+            LayerPropagation(
+                called[layer],
+                moments.get("weight mean", np.nan),
+                moments.get("weight sd", np.nan),
+                _ratio(outputs, inputs, lambda a: a**2),
+                _ratio(outputs, inputs, lambda a: (a - a.mean(axis=0)) ** 2),
+                _ratio(by_inputs, by_outputs, lambda a: a**2),
+                float(np.linalg.norm(norms)) if norms else np.nan,
+            )
+        )
+    return rows
+
+
+def _directions(features: Any) -> float:
+    """Returns the participation ratio of what varies between samples."""
+    rows = array(features).reshape(len(features), -1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        rows = rows - rows.mean(axis=0)
+        largest = np.abs(rows).max()
+        if not (np.isfinite(largest) and largest > 0):
+            return 0.0
+        rows /= largest
+        # Both have the same eigenvalues but for zeros.
+        few = len(rows) < rows.shape[1]
+        products = rows @ rows.T if few else rows.T @ rows
+    return float(np.trace(products) ** 2 / (products**2).sum())
+
+
+def _norm(arrays: Iterable[np.ndarray]) -> float:
+    return float(np.sqrt(sum((a**2).sum() for a in arrays)))
+
+
+def _followed(
+    objective: Objective,
+    seen: Sequence[keras.Layer],
+    x: Any,
+    shifts: Sequence[_Shift] = (),
+) -> tuple[list[_Call], tuple[Any, Callable[[Any], Any]]]:
+    """Returns the calls of layers, in order, and what `last_logits` returns.
+
+    Args:
+        objective: The network.
+        seen: The layers.
+        x: Inputs of the network.
+        shifts: What is added to the inputs and outputs of each call.
+    """
+    calls: list[_Call] = []
+
+    def hook(
+        layer: keras.Layer, call: Any, inputs: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        before, after = shifts[len(calls)] if shifts else (None, None)
+        if before is not None and _is_float(inputs):
+            inputs = inputs + before
+        calls.append((layer, inputs, None))
+        place = len(calls) - 1
+        outputs = call(inputs, *args, **kwargs)
+        if after is not None and _is_float(outputs):
+            outputs = outputs + after
+        calls[place] = (layer, inputs, outputs)
+        return outputs
+
+    with forward_hooks(seen, hook):
+        return calls, objective.last_logits(x)
+
+
+def _is_float(value: Any) -> bool:
+    return ops.is_tensor(value) and keras.backend.is_float_dtype(
+        keras.backend.standardize_dtype(value.dtype)
+    )
+
+
+def _zeros(value: Any) -> Any:
+    return ops.zeros_like(value) if _is_float(value) else ops.zeros(())
+
+
+def _ratio(
+    above: Sequence[Any],
+    below: Sequence[Any],
+    square: Callable[[np.ndarray], np.ndarray],
+) -> float:
+    """Returns the ratio of root mean squares, NaN where there is none."""
+    means = []
+    for tensors in (above, below):
+        if not all(_is_float(tensor) for tensor in tensors):
+            return np.nan
+        squares = [np.ravel(square(array(tensor))) for tensor in tensors]
+        means.append(np.concatenate(squares).mean())
+    return float(np.sqrt(means[0] / means[1])) if means[1] > 0 else np.nan

@@ -1,0 +1,133 @@
+"""What every kernel here is built on: its shape, dtype, seed and way to the backend."""
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_inits.inspection.keras_private import RandomInitializer
+
+
+class KernelInitializer(keras.initializers.Initializer):
+    """An initializer that writes its kernel with NumPy.
+
+    A subclass says in `fill` what the kernel holds. Shape, dtype and the way into
+    the backend are the same for all, so that they are checked once, here.
+    """
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
+        """Returns the kernel as a tensor of the backend.
+
+        Args:
+            shape: Shape of the kernel, `(..., inputs, outputs)`.
+            dtype: A floating-point dtype. Defaults to `keras.config.floatx()`.
+
+        Raises:
+            ValueError: If `shape` or `dtype` cannot be that of a kernel.
+        """
+        shape, dtype = check_shape(shape), check_dtype(dtype)
+        kernel = _aligned(shape, np.dtype(working_dtype(dtype)))
+        self.fill(kernel)
+        return keras.ops.cast(keras.ops.convert_to_tensor(_Given(kernel)), dtype)
+
+    def fill(self, kernel: np.ndarray) -> None:
+        """Writes every entry of `kernel`, which comes uninitialized."""
+        raise NotImplementedError
+
+
+class RandomKernelInitializer(RandomInitializer):
+    """An initializer that draws its kernel with `keras.random`.
+
+    A subclass says in `draw` what the kernel holds. The seed does what it does in
+    Keras: an integer, or the one that an initializer gives itself where it is given
+    `None`, makes every call the same; a `keras.random.SeedGenerator` makes each new.
+    """
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
+        """Returns the kernel as a tensor of the backend.
+
+        Args:
+            shape: Shape of the kernel, `(..., inputs, outputs)`.
+            dtype: A floating-point dtype. Defaults to `keras.config.floatx()`.
+
+        Raises:
+            ValueError: If `shape` or `dtype` cannot be that of a kernel.
+        """
+        shape, dtype = check_shape(shape), check_dtype(dtype)
+        return keras.ops.cast(self.draw(shape, working_dtype(dtype)), dtype)
+
+    def draw(self, shape: tuple[int, ...], dtype: str) -> Any:
+        """Returns a kernel in float32 or float64."""
+        raise NotImplementedError
+
+    def seeds(self, count: int) -> list[Any]:
+        """Returns seeds for the independent draws of one call.
+
+        A generator moves on with each draw by itself. Draws that share an integer
+        would be the same numbers, so each gets its own.
+        """
+        if isinstance(self.seed, keras.random.SeedGenerator):
+            return [self.seed] * count
+        # NumPy takes no negative seed, which Keras does.
+        return np.random.SeedSequence(self.seed % 2**64).generate_state(count).tolist()
+
+
+def centre_tap(kernel: np.ndarray) -> np.ndarray:
+    """Returns a view of the matrix by which each position sees itself.
+
+    Of an even number of taps it is the left of the two in the middle: that is where
+    `padding="same"` aligns input and output.
+    """
+    return kernel[tuple((size - 1) // 2 for size in kernel.shape[:-2])]
+
+
+def check_shape(shape: Any) -> tuple[int, ...]:
+    """Returns `shape` as a tuple if it can be that of a kernel."""
+    try:
+        sizes = tuple(operator.index(size) for size in shape)
+    except TypeError:
+        sizes = ()
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(
+            "A kernel has two or more axes, (..., inputs, outputs), each a positive "
+            "integer, as (784, 10) for Dense or (3, 3, 16, 32) for Conv2D; a bias "
+            f"needs an initializer of its own. Received: shape={shape}"
+        )
+    return sizes
+
+
+def check_dtype(dtype: Any) -> str:
+    """Returns the name of `dtype`, or of Keras' default, if a kernel can have it."""
+    name: str = keras.backend.standardize_dtype(dtype)
+    if not keras.backend.is_float_dtype(name):
+        raise ValueError(f"A kernel has a floating-point dtype. Received: dtype={name}")
+    return name
+
+
+def working_dtype(dtype: str) -> str:
+    """Returns the dtype to calculate in, as half precision has too few digits."""
+    return "float64" if dtype == "float64" else "float32"
+
+
+def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Returns an empty array at a multiple of 64 bytes, as backends want it."""
+    size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+    buffer = np.empty(size + 64, np.uint8)
+    start = -buffer.ctypes.data % 64
+    return buffer[start : start + size].view(dtype).reshape(shape)
+
+
+class _Given:
+    """An array that no one will write to again.
+
+    Keras on TensorFlow copies an `ndarray`, as its owner may change it later, which
+    takes longer than to fill it. What only offers an array is taken as it is.
+    """
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.array, dtype=dtype, copy=copy)

@@ -1,0 +1,1 @@
+"""What Keras does not say publicly of a network."""

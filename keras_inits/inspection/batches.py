@@ -1,0 +1,88 @@
+"""Samples for a network: checked, chosen and evaluated, a batch at a time."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops, tree
+
+from keras_inits.inspection import keras_private
+
+
+def evaluate(model: keras.Model, x: Any) -> Any:
+    """Evaluates a model as in inference.
+
+    Args:
+        model: The model.
+        x: Inputs, an array or a structure of arrays, as the model takes them.
+    """
+    x = tree.map_structure(ops.convert_to_tensor, x)
+    takes_training = keras_private.takes_training(model)
+    return model(x, training=False) if takes_training else model(x)
+
+
+def check_inputs(model: keras.Model, x: Any) -> int:
+    """Returns the number of samples in `x`, or says why `model` cannot take them."""
+    arrays = tree.flatten(x)
+    sizes = {np.shape(array)[0] if np.ndim(array) else 0 for array in arrays}
+    if len(sizes) != 1 or 0 in sizes:
+        raise ValueError(
+            "The data must be one array (samples, ...) for each input, all of the same "
+            "number of samples, one at least. Received: shapes "
+            f"{[np.shape(array) for array in arrays]}"
+        )
+    try:
+        evaluate(model, take(x, slice(1)))
+    except Exception as error:  # Each backend has its own.
+        shapes = [np.shape(array) for array in arrays]
+        accepted = getattr(model, "input_shape", "that it was built for")
+        raise ValueError(
+            f"The data must have the shape that the model takes, {accepted}. "
+            f"Received: shapes {shapes}"
+        ) from error
+    return sizes.pop()
+
+
+def take(data: Any, samples: Any) -> Any:
+    """Returns some samples of a structure of arrays.
+
+    Args:
+        data: Arrays `(samples, ...)` in any structure; `None` stays.
+        samples: A slice or indices.
+    """
+    return tree.map_structure(
+        lambda array: None if array is None else array[samples],
+        data,
+        none_is_leaf=True,
+    )
+
+
+def batches(data: Any, batch_size: int) -> Iterator[Any]:
+    """Yields a structure of arrays batch by batch, in order.
+
+    Examples:
+    >>> import numpy as np
+    >>> from keras_inits.inspection.batches import batches
+    >>> [len(x) for x, y in batches((np.zeros((5, 2)), np.zeros(5)), 2)]
+    [2, 2, 1]
+
+    Args:
+        data: Arrays `(samples, ...)` in any structure.
+        batch_size: Samples of a batch; the last one may have fewer.
+    """
+    samples = len(next(a for a in tree.flatten(data) if a is not None))
+    for start in range(0, samples, batch_size):
+        yield take(data, slice(start, start + batch_size))
+
+
+def evenly_spaced(samples: int, count: int) -> np.ndarray:
+    """Returns `count` indices of samples at even distances; all if there are no more.
+
+    Examples:
+    >>> from keras_inits.inspection.batches import evenly_spaced
+    >>> evenly_spaced(9, 3).tolist(), evenly_spaced(2, 3).tolist()
+    ([0, 4, 8], [0, 1])
+    """
+    places = np.linspace(0, samples - 1, min(count, samples))
+    return places.round().astype(int)

@@ -1,0 +1,1 @@
+"""What all packages here share, and Keras does not know."""
