@@ -11,8 +11,13 @@ import scipy.special
 from experiments import descent
 from experiments.ledger import Ledger
 from keras_inits import calibration
-from keras_inits.diagnostics import Objective, stable_learning_rate
-from keras_inits.diagnostics.curvature.operators import Block, leading
+from keras_inits.diagnostics import (
+    GaussNewtonOperator,
+    HessianOperator,
+    Objective,
+    eigenvalues,
+    stable_learning_rate,
+)
 
 INITIALIZERS = (
     "glorot_normal",
@@ -168,23 +173,17 @@ class Cell:
             yield {"step": step, **whole}, self._by_layer(objective, x)
 
     def _by_layer(self, objective: Objective, x: np.ndarray) -> dict[str, list[float]]:
-        weights = objective.weights
-        loss, gradient = objective.gradient(weights)
+        loss, gradient = objective.gradient()
         if not (np.isfinite(loss) and np.isfinite(gradient).all()):
             return dict.fromkeys(_OF_LAYER, [np.nan] * len(self.layers))
-        products = {
-            "hessian": objective.hessian_product,
-            "gauss_newton": objective.gauss_newton_product,
-        }
+        operators = {"hessian": HessianOperator, "gauss_newton": GaussNewtonOperator}
         names = [objective.model.layers[layer].name for layer in self.layers]
         norms = {
             which: [
-                leading(
-                    Block(product, objective.places(f"{n}/kernel"), weights), 1
-                ).norm
-                for n in names
+                eigenvalues(operator(objective, f"{name}/kernel")).norm
+                for name in names
             ]
-            for which, product in products.items()
+            for which, operator in operators.items()
         }
         bounds = layer_bounds(objective.model, self.activation, x)
         return norms | {n: v[self.layers].tolist() for n, v in bounds.items()}

@@ -41,7 +41,7 @@ def _curvature(pipe: Connection) -> None:
         }
         times = interleaved(calls, rounds=30)
         start = time.perf_counter()
-        spectrum = diagnostics.hessian(objective)
+        spectrum = diagnostics.eigenvalues(diagnostics.HessianOperator(objective))
         rows.append(
             [
                 label,
@@ -49,7 +49,7 @@ def _curvature(pipe: Connection) -> None:
                 f"{1e3 * times['gradient']:.1f}",
                 f"{1e3 * times['product']:.1f}",
                 f"{times['product'] / times['gradient']:.2f}",
-                str(spectrum.products),
+                str(spectrum.num_matvecs),
                 f"{time.perf_counter() - start:.2f}",
             ]
         )

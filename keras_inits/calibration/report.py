@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from keras_inits.utils.table import ResultTable, TableResult
+
 
 @dataclass(frozen=True)
 class LayerRow:
@@ -20,7 +22,7 @@ class LayerRow:
 
 
 @dataclass(frozen=True)
-class CalibrationReport:
+class CalibrationReport(TableResult):
     """What a calibration did to a model, layer by layer.
 
     Examples:
@@ -50,21 +52,15 @@ class CalibrationReport:
         """Returns the report as plain data, ready for JSON."""
         return asdict(self)
 
-    def __str__(self) -> str:
+    def to_table(self) -> ResultTable:
         """Returns a table, and a line for each layer that was missed or skipped."""
-        table = [("layer", "quantity", "before", "after")]
-        for row in self.rows:
-            table += [
-                (row.name, quantity, f"{value:.4g}", f"{row.after[quantity]:.4g}")
-                for quantity, value in row.before.items()
-            ]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = [f"{self.method} ({self.note})" if self.note else self.method]
-        for name, quantity, before, after in table:
-            lines.append(
-                f"{name:<{widths[0]}}  {quantity:<{widths[1]}}  "
-                f"{before:>{widths[2]}}  {after:>{widths[3]}}"
-            )
-        lines += [f"missed: {name}: {why}" for name, why in self.missed.items()]
-        lines += [f"not treated: {name}: {why}" for name, why in self.skipped.items()]
-        return "\n".join(lines)
+        rows = [
+            [row.name, quantity, value, row.after[quantity]]
+            for row in self.rows
+            for quantity, value in row.before.items()
+        ]
+        before = [f"{self.method} ({self.note})" if self.note else self.method]
+        after = [f"missed: {name}: {why}" for name, why in self.missed.items()]
+        after += [f"not treated: {name}: {why}" for name, why in self.skipped.items()]
+        columns = ["layer", "quantity", "before", "after"]
+        return ResultTable(columns, rows, before, after, digits=4, names=2)

@@ -122,8 +122,8 @@ class DeadUnitMonitor(keras.callbacks.Callback):
             One row for each epoch, member (in a `Population`) and layer: `epoch` (from
             0), `member`, `layer`, the part of the units of that layer in each state
             (`dead_fraction` and so on), the part of those that pass nothing on, dead or
-            constant (`still_fraction`), and `mean` and `sd` of its outputs. It goes as
-            it is into `pandas.DataFrame` and `csv.DictWriter`.
+            constant (`inactive_fraction`), and `mean` and `sd` of its outputs. It goes
+            as it is into `pandas.DataFrame` and `csv.DictWriter`.
         """
         rows = []
         for epoch, layers, values in self._epochs:
@@ -214,7 +214,7 @@ class DeadUnitMonitor(keras.callbacks.Callback):
         """Has the model train by a function that observes it, if it does not yet."""
         from keras_inits.callbacks.train_function import (
             ObservedTraining,
-            TrainingTotals,
+            TrainingStatistics,
         )
 
         others = []
@@ -229,7 +229,7 @@ class DeadUnitMonitor(keras.callbacks.Callback):
         if last is not None and last.fits(self.model, [*others, self._totals]):
             last.install()
         else:
-            self._totals = TrainingTotals(
+            self._totals = TrainingStatistics(
                 self.model, lambda: Recorder(self.model, self.layers)
             )
             self._training = ObservedTraining(self.model, [*others, self._totals])

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_inits.diagnostics.units.activity import QUANTITIES
+from keras_inits.utils.figure import new_figure
 from keras_inits.utils.validation import unknown
 
 
@@ -29,11 +30,6 @@ def heat_map(rows: Sequence[Mapping[str, Any]], quantity: str) -> Any:
         raise ValueError(
             "There is a plot after the first epoch. Received: an empty history"
         )
-    try:
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
-    except ImportError as error:
-        raise ImportError("A plot needs matplotlib: pip install matplotlib") from error
     epochs = list(dict.fromkeys(row["epoch"] for row in rows))
     layers = list(dict.fromkeys(row["layer"] for row in rows))
     cells: dict[tuple[str, int], list[float]] = {}
@@ -43,8 +39,7 @@ def heat_map(rows: Sequence[Mapping[str, Any]], quantity: str) -> Any:
         [[np.mean(cells.get((layer, e), np.nan)) for e in epochs] for layer in layers]
     )
     height = min(1.5 + 0.25 * len(layers), 8)
-    figure = Figure(figsize=(6, height), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = new_figure(figsize=(6, height))
     fraction = quantity.endswith("_fraction")
     image = axes.imshow(
         values,
@@ -55,12 +50,12 @@ def heat_map(rows: Sequence[Mapping[str, Any]], quantity: str) -> Any:
         vmax=1 if fraction else None,
         extent=(epochs[0] + 0.5, epochs[-1] + 1.5, len(layers) - 0.5, -0.5),
     )
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("epoch")
     if len(layers) <= 30:
         axes.set_yticks(range(len(layers)), layers)
     else:
         axes.set_ylabel(f"layer, from '{layers[0]}' to '{layers[-1]}'")
-    label = "dead or constant" if quantity == "still_fraction" else quantity
+    label = "dead or constant" if quantity == "inactive_fraction" else quantity
     figure.colorbar(image, label=label.replace("_", " "))
     return figure

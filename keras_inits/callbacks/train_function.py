@@ -15,7 +15,7 @@ from keras_inits.inspection.hooks import shadowed
 Step = Callable[[Any], Any]
 
 
-class TrainingTotals:
+class TrainingStatistics:
     """Adds up, in the training graph, what passes through the layers of a model.
 
     Args:
@@ -85,7 +85,7 @@ class ObservedTraining:
         totals: What observes it, one or more.
     """
 
-    def __init__(self, model: keras.Model, totals: list[TrainingTotals]) -> None:
+    def __init__(self, model: keras.Model, totals: list[TrainingStatistics]) -> None:
         """Makes the function that takes the place of the one that `model` has."""
         self.model, self.totals = model, totals
         self.original = model.train_function

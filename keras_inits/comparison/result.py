@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from keras import tree
 
-from keras_inits.utils.table import Table, plain
+from keras_inits.utils.figure import new_figure
+from keras_inits.utils.table import ResultTable, TableResult, plain
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Compared:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(TableResult):
     """Initializers on one network, the best first.
 
     Args:
@@ -75,14 +76,7 @@ class Comparison:
         Raises:
             ImportError: If matplotlib is not installed.
         """
-        try:
-            from matplotlib.figure import Figure
-        except ImportError as error:
-            raise ImportError(
-                "A plot needs matplotlib: pip install matplotlib"
-            ) from error
-        figure = Figure(figsize=(6, 1.5 + 0.25 * len(self.rows)), layout="constrained")
-        axes = figure.subplots()
+        figure, axes = new_figure(figsize=(6, 1.5 + 0.25 * len(self.rows)))
         for place, row in enumerate(self.rows):
             losses = [loss for loss in row.val_loss if np.isfinite(loss)]
             axes.plot(losses, [place] * len(losses), "o", color="C0", alpha=0.6)
@@ -94,18 +88,8 @@ class Comparison:
         axes.set_xlabel(f"validation loss after {self.steps} steps")
         return figure
 
-    def __str__(self) -> str:
+    def to_table(self) -> ResultTable:
         """Returns a table, the best first, and what is to be known."""
-        return str(self._table())
-
-    def __rich__(self) -> Any:
-        """Returns what rich prints."""
-        return self._table().to_rich()
-
-    def _repr_html_(self) -> str:
-        return self._table().to_html()
-
-    def _table(self) -> Table:
         columns = ["initializer", "val loss", "accuracy", "dead", "stable rate"]
         rows = [
             [
@@ -119,7 +103,7 @@ class Comparison:
         ]
         after = [f"{row.name}: {row.note}" for row in self.rows if row.note]
         after += [f"{name} does not fit: {why}" for name, why in self.unfit.items()]
-        return Table(columns, rows, [f"After {self.steps} steps:"], after)
+        return ResultTable(columns, rows, [f"After {self.steps} steps:"], after)
 
 
 def _spread(values: tuple[float, ...]) -> str:

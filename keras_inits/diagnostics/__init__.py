@@ -2,6 +2,8 @@
 
 from keras_inits.diagnostics.curvature import (
     Curvature,
+    GaussNewtonOperator,
+    HessianOperator,
     JacobianBound,
     Jacobians,
     LayerCurvature,
@@ -12,8 +14,7 @@ from keras_inits.diagnostics.curvature import (
     StableLearningRate,
     Trace,
     curvature,
-    gauss_newton,
-    hessian,
+    eigenvalues,
     jacobian,
     jacobian_bound,
     spectral_density,
@@ -27,6 +28,8 @@ from keras_inits.diagnostics.units import LayerActivity, activity
 __all__ = [
     "Curvature",
     "Diagnosis",
+    "GaussNewtonOperator",
+    "HessianOperator",
     "JacobianBound",
     "Jacobians",
     "LayerActivity",
@@ -40,8 +43,7 @@ __all__ = [
     "activity",
     "curvature",
     "diagnose",
-    "gauss_newton",
-    "hessian",
+    "eigenvalues",
     "jacobian",
     "jacobian_bound",
     "spectral_density",

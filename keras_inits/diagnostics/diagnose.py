@@ -11,16 +11,21 @@ from keras import ops, tree
 
 from keras_inits import suitability
 from keras_inits.calibration.initialize import initialize
-from keras_inits.diagnostics.curvature import Objective, hessian
-from keras_inits.diagnostics.result import STATES, Diagnosis, LayerDiagnosis, Redraw
-from keras_inits.diagnostics.signal_propagation import Propagation, propagation
+from keras_inits.diagnostics.curvature import HessianOperator, Objective, eigenvalues
+from keras_inits.diagnostics.result import (
+    STATES,
+    Alternative,
+    Diagnosis,
+    LayerDiagnosis,
+)
+from keras_inits.diagnostics.signal_propagation import Propagation, propagate
 from keras_inits.diagnostics.trainability import (
-    Limits,
-    Rule,
+    StabilityLimits,
+    StepRule,
+    find_issues,
     gradient_limit,
-    objections,
-    rule_of,
     step_direction,
+    step_rule_of,
 )
 from keras_inits.diagnostics.units import activity
 from keras_inits.inspection.activations import activation_of, name_of
@@ -30,7 +35,7 @@ from keras_inits.population.seeding import seeded
 from keras_inits.utils.validation import check_real
 
 _MANY = 0.3  # So large a part of the units of a layer is worth a word.
-_REDRAWS = 3  # So many initializers are measured, the first choice first.
+_ALTERNATIVES = 3  # So many initializers are measured, the first choice first.
 
 
 @seeded(0)  # The caller's random numbers go on as if nothing had been diagnosed.
@@ -110,37 +115,37 @@ def diagnose(
         objective = Objective(model, x, y, loss, batch_size=samples)
     _check_finite(objective)
     network = objective.model
-    seen = propagation(objective)
-    if np.isfinite(seen.logit_sd) and not np.isfinite(seen.loss):
+    propagation = propagate(objective)
+    if np.isfinite(propagation.logit_sd) and not np.isfinite(propagation.loss):
         raise ValueError(
             "The loss of finite outputs must be finite. "
-            f"Received: model={network.name}, where the loss is {seen.loss}"
+            f"Received: model={network.name}, where the loss is {propagation.loss}"
         )
-    limits = _limits(objective, seen)
+    limits = _limits(objective, propagation)
     optimizer = network.optimizer if network.compiled else None
-    rule = rule_of(optimizer)
+    rule = step_rule_of(optimizer)
     if learning_rate is None:
         learning_rate = limits.of(rule)
         if optimizer is not None:
             learning_rate = float(np.mean(optimizer.learning_rate))
-    found = objections(seen, limits, rule, learning_rate, steps)
-    layers = tuple(_layers(objective, seen, curvature))
-    redraws: list[Redraw] = []
-    if found and advice:
-        redraws = _redraws(objective, rule, learning_rate, steps)
+    issues = find_issues(propagation, limits, rule, learning_rate, steps)
+    layers = tuple(_layers(objective, propagation, curvature))
+    alternatives: list[Alternative] = []
+    if issues and advice:
+        alternatives = _alternatives(objective, rule, learning_rate, steps)
     return Diagnosis(
-        network.name,
-        tuple(found),
-        tuple(_remarks(layers, _gain(seen), limits, rule)),
-        tuple(redraws),
-        layers,
-        _gain(seen),
-        seen.loss,
-        limits,
-        rule,
-        learning_rate,
-        steps,
-        seen,
+        model=network.name,
+        issues=tuple(issues),
+        remarks=tuple(_remarks(layers, _gain(propagation), limits, rule)),
+        alternatives=tuple(alternatives),
+        layers=layers,
+        gain=_gain(propagation),
+        loss=propagation.loss,
+        stability_limits=limits,
+        step_rule=rule,
+        learning_rate=learning_rate,
+        steps=steps,
+        _propagation=propagation,
     )
 
 
@@ -171,20 +176,20 @@ def _check_finite(objective: Objective) -> None:
                 )
 
 
-def _limits(objective: Objective, seen: Propagation) -> Limits:
-    if not seen.finite:
-        return Limits(np.nan, np.nan)
+def _limits(objective: Objective, propagation: Propagation) -> StabilityLimits:
+    if not propagation.finite:
+        return StabilityLimits(np.nan, np.nan)
     stable = gradient_limit(objective)
     if np.isnan(stable):  # Second derivatives overflow where the first do not.
-        return Limits(0.0, 0.0)
-    step = step_direction(seen.gradient)
+        return StabilityLimits(0.0, 0.0)
+    step = step_direction(propagation.gradient)
     bend = float(step @ objective.hessian_product(step))
-    sign = 2 * float(seen.gradient @ step) / bend if bend > 0 else np.inf
-    return Limits(stable, sign)
+    sign = 2 * float(propagation.gradient @ step) / bend if bend > 0 else np.inf
+    return StabilityLimits(stable, sign)
 
 
 def _layers(
-    objective: Objective, seen: Propagation, curvature: bool
+    objective: Objective, propagation: Propagation, curvature: bool
 ) -> list[LayerDiagnosis]:
     named = {name: layer for layer, name in names(objective.model).items()}
     active = {}
@@ -192,15 +197,15 @@ def _layers(
         found = activity(objective.model, _data(objective)[0])
         active = {layer.layer: layer for layer in found}
     rows = []
-    for row in seen.layers:
+    for row in propagation.layers:
         layer, units = named[row.layer], active.get(row.layer)
         activation = activation_of(layer)
         fractions: dict[str, float] = dict.fromkeys(STATES, np.nan)
         if units is not None:
             fractions = {s: float(getattr(units, s).mean()) for s in STATES}
         norm = np.nan
-        if curvature and seen.finite and layer.trainable_variables:
-            norm = hessian(objective, layer=layer).norm
+        if curvature and propagation.finite and layer.trainable_variables:
+            norm = eigenvalues(HessianOperator(objective, layer)).norm
         rows.append(
             LayerDiagnosis(
                 **asdict(row),
@@ -212,16 +217,18 @@ def _layers(
     return rows
 
 
-def _gain(seen: Propagation) -> float:
+def _gain(propagation: Propagation) -> float:
     """Returns the geometric mean of the gains of hidden layers that have weights."""
-    hidden = [row for row in seen.layers if np.isfinite(row.weight_sd)][:-1]
+    hidden = [row for row in propagation.layers if np.isfinite(row.weight_sd)][:-1]
     gains = [row.signal_gain for row in hidden if np.isfinite(row.signal_gain)]
     if not gains:
         return np.nan
     return float(np.exp(np.mean(np.log(gains)))) if min(gains) > 0 else 0.0
 
 
-def _redraws(objective: Objective, rule: Rule, rate: float, steps: int) -> list[Redraw]:
+def _alternatives(
+    objective: Objective, rule: StepRule, rate: float, steps: int
+) -> list[Alternative]:
     """Measures the network as it would be with the initializers that suit it."""
     network = objective.model
     hidden = collections.Counter(
@@ -233,10 +240,10 @@ def _redraws(objective: Objective, rule: Rule, rate: float, steps: int) -> list[
     most = hidden.most_common(1)[0][0] if hidden else "linear"
     x, _ = _data(objective)
     own = [ops.convert_to_numpy(variable) for variable in network.variables]
-    redraws: list[Redraw] = []
+    alternatives: list[Alternative] = []
     try:
         for name, source in suitability.fitting(most).items():
-            if len(redraws) == _REDRAWS:
+            if len(alternatives) == _ALTERNATIVES:
                 break
             try:
                 with warnings.catch_warnings():
@@ -245,20 +252,25 @@ def _redraws(objective: Objective, rule: Rule, rate: float, steps: int) -> list[
                     initialize(network, name, x, seed=0)
             except ValueError:  # It is not for such layers.
                 continue
-            seen = propagation(objective)
-            limits = _limits(objective, seen)
-            against = objections(seen, limits, rule, rate, steps)
-            redraws.append(
-                Redraw(name, _gain(seen), limits.of(rule), not against, source)
+            propagation = propagate(objective)
+            limits = _limits(objective, propagation)
+            issues = find_issues(propagation, limits, rule, rate, steps)
+            alternatives.append(
+                Alternative(
+                    name, _gain(propagation), limits.of(rule), not issues, source
+                )
             )
     finally:
         for variable, value in zip(network.variables, own, strict=True):
             variable.assign(value)
-    return redraws
+    return alternatives
 
 
 def _remarks(
-    layers: tuple[LayerDiagnosis, ...], gain: float, limits: Limits, rule: Rule
+    layers: tuple[LayerDiagnosis, ...],
+    gain: float,
+    limits: StabilityLimits,
+    rule: StepRule,
 ) -> list[str]:
     remarks = []
     worst = {

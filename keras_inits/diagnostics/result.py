@@ -6,8 +6,13 @@ from typing import Any
 from keras import tree
 
 from keras_inits.diagnostics.signal_propagation import LayerPropagation, Propagation
-from keras_inits.diagnostics.trainability import Limits, Rule, objections, rule_of
-from keras_inits.utils.table import Table, plain
+from keras_inits.diagnostics.trainability import (
+    StabilityLimits,
+    StepRule,
+    find_issues,
+    step_rule_of,
+)
+from keras_inits.utils.table import ResultTable, TableResult, plain
 
 STATES = ("dead", "saturated", "constant", "duplicate")
 """What units are counted in."""
@@ -54,8 +59,8 @@ class LayerDiagnosis(LayerPropagation):
 
 
 @dataclass(frozen=True)
-class Redraw:
-    """A copy of the network, drawn anew and measured.
+class Alternative:
+    """The network as another initializer draws it, measured.
 
     Args:
         initializer: Its name.
@@ -73,103 +78,95 @@ class Redraw:
 
     def __str__(self) -> str:
         """Returns what it would change."""
-        verdict = "it would train" if self.will_train else "it would not train either"
+        outlook = "it would train" if self.will_train else "it would not train either"
         return (
             f"with '{self.initializer}' the gain is {self.gain:.2g} a layer, the "
-            f"stable rate {self.stable_learning_rate:.2g}, and {verdict}"
+            f"stable rate {self.stable_learning_rate:.2g}, and {outlook}"
         )
 
 
 @dataclass(frozen=True, eq=False)
-class Diagnosis:
+class Diagnosis(TableResult):
     """What is to be expected of training a network.
 
     Args:
         model: Name of the model.
-        objections: Why it will not train, in plain words; empty if it will.
+        issues: Why it will not train, in plain words; empty if it will.
         remarks: What else is worth knowing.
-        redraws: Copies of the network with initializers that suit it, measured where
-            there are objections.
+        alternatives: Copies of the network with initializers that suit it, measured
+            where there are issues.
         layers: One a layer that has weights or an activation.
         gain: Geometric mean of the signal gains of all layers with weights but the
             last.
         loss: The loss.
-        limits: The learning rates up to which steps are stable.
-        rule: How the optimizer steps.
+        stability_limits: The learning rates up to which steps are stable.
+        step_rule: How the optimizer steps.
         learning_rate: The rate that is judged.
         steps: How many steps training has.
     """
 
     model: str
-    objections: tuple[str, ...]
+    issues: tuple[str, ...]
     remarks: tuple[str, ...]
-    redraws: tuple[Redraw, ...]
+    alternatives: tuple[Alternative, ...]
     layers: tuple[LayerDiagnosis, ...]
     gain: float
     loss: float
-    limits: Limits
-    rule: Rule
+    stability_limits: StabilityLimits
+    step_rule: StepRule
     learning_rate: float
     steps: int
-    _seen: Propagation = field(repr=False)
+    _propagation: Propagation = field(repr=False)
 
     @property
     def will_train(self) -> bool:
         """Whether the network is expected to train."""
-        return not self.objections
+        return not self.issues
 
     @property
     def stable_learning_rate(self) -> float:
         """The rate up to which the optimizer is stable, NaN if that is unknown."""
-        return self.limits.of(self.rule)
+        return self.stability_limits.of(self.step_rule)
 
     def at(self, learning_rate: float, optimizer: Any = None) -> "Diagnosis":
-        """Returns the verdict for another learning rate, with nothing measured anew.
+        """Returns the diagnosis for another learning rate; nothing is measured anew.
 
         Args:
             learning_rate: The rate.
             optimizer: Another optimizer, by name or as an object. Defaults to `None`:
                 the same.
         """
-        rule = self.rule if optimizer is None else rule_of(optimizer)
-        found = objections(self._seen, self.limits, rule, learning_rate, self.steps)
+        rule = self.step_rule if optimizer is None else step_rule_of(optimizer)
+        issues = find_issues(
+            self._propagation, self.stability_limits, rule, learning_rate, self.steps
+        )
         return replace(
-            self, objections=tuple(found), rule=rule, learning_rate=learning_rate
+            self, issues=tuple(issues), step_rule=rule, learning_rate=learning_rate
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the diagnosis as plain data, ready for JSON; NaN becomes `None`."""
-        found = {
+        data = {
             "model": self.model,
             "will_train": self.will_train,
-            "objections": list(self.objections),
+            "issues": list(self.issues),
             "remarks": list(self.remarks),
-            "redraws": [asdict(redraw) for redraw in self.redraws],
+            "alternatives": [asdict(alternative) for alternative in self.alternatives],
             "layers": [asdict(layer) for layer in self.layers],
             "gain": self.gain,
             "loss": self.loss,
-            "optimizer": self.rule.optimizer,
+            "optimizer": self.step_rule.optimizer,
             "learning_rate": self.learning_rate,
             "stable_learning_rate": self.stable_learning_rate,
             "steps": self.steps,
         }
-        return tree.map_structure(plain, found)
+        return tree.map_structure(plain, data)
 
-    def __str__(self) -> str:
-        """Returns the verdict and a table of the layers."""
-        return str(self._table())
-
-    def __rich__(self) -> Any:
-        """Returns what rich prints."""
-        return self._table().to_rich()
-
-    def _repr_html_(self) -> str:
-        return self._table().to_html()
-
-    def _table(self) -> Table:
-        verdict = "will train"
-        if self.objections:
-            verdict = f"will not train: {'; '.join(self.objections)}"
+    def to_table(self) -> ResultTable:
+        """Returns a table of the layers, and whether the network will train."""
+        outlook = "will train"
+        if self.issues:
+            outlook = f"will not train: {'; '.join(self.issues)}"
         shown = {
             name: heading
             for name, heading in _HEADINGS.items()
@@ -177,9 +174,11 @@ class Diagnosis:
         }
         rows = [[_cell(layer, name) for name in shown] for layer in self.layers]
         after = list(self.remarks)
-        if self.redraws:
-            after.append(f"Measured: {'; '.join(map(str, self.redraws))}.")
-        return Table(list(shown.values()), rows, [f"{self.model} {verdict}."], after)
+        if self.alternatives:
+            after.append(f"Measured: {'; '.join(map(str, self.alternatives))}.")
+        return ResultTable(
+            list(shown.values()), rows, [f"{self.model} {outlook}."], after
+        )
 
 
 def _cell(layer: LayerDiagnosis, name: str) -> Any:

@@ -57,15 +57,15 @@ class Propagation:
         depth: Number of layers with weight matrices.
         layers: One a layer that has weights or an activation.
         gradient: The derivative of the loss by all trainable weights.
-        telling: Its part that tells samples apart: the derivative by weight matrices
-            where the mean over samples is taken off the derivative by the logits.
-            Biases, which move all samples alike, have zeros.
+        centered_gradient: Its part that tells samples apart: the derivative by weight
+            matrices where the mean over samples is taken off the derivative by the
+            logits. Biases, which move all samples alike, have zeros.
         logit_sd: How much the logits vary between samples: root mean square, over
             samples, of the norm of what is left without their mean.
         slope_sd: The same of the derivatives of the losses of samples by the logits.
-        directions: Along how many directions samples differ in the inputs of the last
-            layer with weights: the participation ratio `(sum v)^2 / sum v^2` of the
-            variances `v` along the principal axes.
+        effective_rank: Along how many directions samples differ in the inputs of the
+            last layer with weights: the participation ratio `(sum v)^2 / sum v^2` of
+            the variances `v` along the principal axes.
         outputs: Number of logits.
         finite: Whether all of these are finite.
     """
@@ -75,15 +75,15 @@ class Propagation:
     depth: int
     layers: list[LayerPropagation]
     gradient: np.ndarray
-    telling: np.ndarray
+    centered_gradient: np.ndarray
     logit_sd: float
     slope_sd: float
-    directions: float
+    effective_rank: float
     outputs: int
     finite: bool
 
 
-def propagation(objective: Objective) -> Propagation:
+def propagate(objective: Objective) -> Propagation:
     """Follows the data of an objective through its network, and the gradient back.
 
     Args:
@@ -92,12 +92,12 @@ def propagation(objective: Objective) -> Propagation:
     batches = [batch[1:] for batch in objective.batches]
     x, y = tree.map_structure(lambda *parts: ops.concatenate(parts), *batches)
     last = objective.last_layer
-    seen = [
+    followed = [
         layer
         for layer in leaf_layers(objective.model)
         if layer.trainable_weights or activation_of(layer)
     ]
-    calls, (z, activation) = _followed(objective, seen, x)
+    calls, (z, activation) = _followed(objective, followed, x)
     parts = [ops.convert_to_tensor(part) for part in tree.flatten(z)]
 
     def loss(parts: list[Any]) -> Any:
@@ -113,7 +113,7 @@ def propagation(objective: Objective) -> Propagation:
         own = tree.pack_sequence_as(shifts, primals[len(weights) :])
         pairs = list(zip(objective.variables, primals, strict=False))
         with keras.StatelessScope(pairs):
-            _, (z, _) = _followed(objective, seen, x, own)
+            _, (z, _) = _followed(objective, followed, x, own)
         return tree.flatten(z)
 
     primals = [*weights, *tree.flatten(shifts)]
@@ -123,7 +123,7 @@ def propagation(objective: Objective) -> Propagation:
     logit_sd = _norm([array(p) - array(p).mean(axis=0) for p in parts]) / samples**0.5
     # That of the mean loss is smaller by the number of samples.
     slope_sd = _norm(map(array, apart)) * samples**0.5
-    _, telling = vjp(logits, primals, apart)
+    _, centered = vjp(logits, primals, apart)
     by_shift = tree.pack_sequence_as(shifts, slopes[len(weights) :])
     back = [
         (before, by_logits[0] if layer is last else after)
@@ -131,27 +131,31 @@ def propagation(objective: Objective) -> Propagation:
     ]
     by_weight = dict(zip(map(id, objective.variables), slopes, strict=False))
 
-    telling = [
+    centered = [
         slope if len(v.shape) > 1 else ops.zeros_like(slope)
-        for v, slope in zip(objective.variables, telling, strict=False)
+        for v, slope in zip(objective.variables, centered, strict=False)
     ]
-    gradient, apart_gradient = (
-        np.concatenate([array(s).reshape(-1) for s in found[: len(weights)]])
-        for found in (slopes, telling)
+    gradient, centered_gradient = (
+        np.concatenate([array(d).reshape(-1) for d in derivatives[: len(weights)]])
+        for derivatives in (slopes, centered)
     )
-    numbers = [float(value), logit_sd, slope_sd, gradient.sum(), apart_gradient.sum()]
+    numbers = [float(value), logit_sd, slope_sd]
+    numbers += [gradient.sum(), centered_gradient.sum()]
+    weighted = [call[1] for call in calls if call[0].trainable_weights]
     return Propagation(
-        float(value),
-        null,
-        sum(any(len(w.shape) > 1 for w in layer.trainable_weights) for layer in seen),
-        _rows(objective.model, calls, back, by_weight),
-        gradient,
-        apart_gradient,
-        logit_sd,
-        slope_sd,
-        _directions([call[1] for call in calls if call[0].trainable_weights][-1]),
-        sum(int(np.prod(part.shape[1:])) for part in parts),
-        bool(np.isfinite(numbers).all()),
+        loss=float(value),
+        null_loss=null,
+        depth=sum(
+            any(len(w.shape) > 1 for w in layer.trainable_weights) for layer in followed
+        ),
+        layers=_rows(objective.model, calls, back, by_weight),
+        gradient=gradient,
+        centered_gradient=centered_gradient,
+        logit_sd=logit_sd,
+        slope_sd=slope_sd,
+        effective_rank=_effective_rank(weighted[-1]),
+        outputs=sum(int(np.prod(part.shape[1:])) for part in parts),
+        finite=bool(np.isfinite(numbers).all()),
     )
 
 
@@ -169,7 +173,7 @@ def _rows(
         back: Of each call, the derivatives of the loss by its input and output.
         by_weight: The derivatives by weights, by `id`.
     """
-    called = names(model)
+    layer_names = names(model)
     rows = []
     for layer in dict.fromkeys(call[0] for call in calls):
         own = [place for place, call in enumerate(calls) if call[0] is layer]
@@ -180,19 +184,21 @@ def _rows(
         norms = [np.linalg.norm(array(by_weight[id(w)])) for w in matrices]
         rows.append(
             LayerPropagation(
-                called[layer],
-                moments.get("weight mean", np.nan),
-                moments.get("weight sd", np.nan),
-                _ratio(outputs, inputs, lambda a: a**2),
-                _ratio(outputs, inputs, lambda a: (a - a.mean(axis=0)) ** 2),
-                _ratio(by_inputs, by_outputs, lambda a: a**2),
-                float(np.linalg.norm(norms)) if norms else np.nan,
+                layer=layer_names[layer],
+                weight_mean=moments.get("weight mean", np.nan),
+                weight_sd=moments.get("weight sd", np.nan),
+                signal_gain=_ratio(outputs, inputs, lambda a: a**2),
+                varying_gain=_ratio(
+                    outputs, inputs, lambda a: (a - a.mean(axis=0)) ** 2
+                ),
+                gradient_gain=_ratio(by_inputs, by_outputs, lambda a: a**2),
+                gradient_norm=float(np.linalg.norm(norms)) if norms else np.nan,
             )
         )
     return rows
 
 
-def _directions(features: Any) -> float:
+def _effective_rank(features: Any) -> float:
     """Returns the participation ratio of what varies between samples."""
     rows = array(features).reshape(len(features), -1)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -213,7 +219,7 @@ def _norm(arrays: Iterable[np.ndarray]) -> float:
 
 def _followed(
     objective: Objective,
-    seen: Sequence[keras.Layer],
+    followed: Sequence[keras.Layer],
     x: Any,
     shifts: Sequence[_Shift] = (),
 ) -> tuple[list[_Call], tuple[Any, Callable[[Any], Any]]]:
@@ -221,7 +227,7 @@ def _followed(
 
     Args:
         objective: The network.
-        seen: The layers.
+        followed: The layers.
         x: Inputs of the network.
         shifts: What is added to the inputs and outputs of each call.
     """
@@ -241,7 +247,7 @@ def _followed(
         calls[place] = (layer, inputs, outputs)
         return outputs
 
-    with forward_hooks(seen, hook):
+    with forward_hooks(followed, hook):
         return calls, objective.last_logits(x)
 
 

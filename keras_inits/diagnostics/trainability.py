@@ -1,4 +1,4 @@
-"""Whether an optimizer will train a network, from what is seen before training."""
+"""Whether an optimizer will train a network, from what is measured before training."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits.diagnostics.curvature import Objective, hessian
+from keras_inits.diagnostics.curvature import HessianOperator, Objective, eigenvalues
 from keras_inits.diagnostics.signal_propagation import Propagation
 
 # Chosen on the networks that `python -m experiments score` calls "fitted".
@@ -16,7 +16,7 @@ LEAST_DECREASE = 0.02
 LEAST_CHANGE = 0.5
 """Of the differences between the logits of samples: that much must be in reach."""
 
-LEAST_DIRECTIONS = 1.8
+LEAST_EFFECTIVE_RANK = 1.8
 """In the last features: samples on one line are not told apart by many outputs."""
 
 MOST_LOSS = 50.0
@@ -35,7 +35,7 @@ _EPSILON = 1e-7
 
 
 @dataclass(frozen=True)
-class Rule:
+class StepRule:
     """How an optimizer turns a gradient into a step.
 
     Args:
@@ -52,15 +52,15 @@ class Rule:
     nesterov: bool = False
 
 
-def rule_of(optimizer: Any) -> Rule:
+def step_rule_of(optimizer: Any) -> StepRule:
     """Tells how an optimizer steps; `None` stands for plain `SGD`."""
     if optimizer is None:
-        return Rule("SGD", "gradient")
+        return StepRule("SGD", "gradient")
     optimizer = keras.optimizers.get(optimizer)
     name = type(optimizer).__name__
     if name == "SGD":
-        return Rule(name, "gradient", float(optimizer.momentum), optimizer.nesterov)
-    return Rule(name, "sign" if name in _SIGN else None)
+        return StepRule(name, "gradient", float(optimizer.momentum), optimizer.nesterov)
+    return StepRule(name, "sign" if name in _SIGN else None)
 
 
 def step_direction(gradient: np.ndarray) -> np.ndarray:
@@ -69,7 +69,7 @@ def step_direction(gradient: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Limits:
+class StabilityLimits:
     """The learning rates up to which steps are stable; NaN where that is unknown.
 
     Args:
@@ -81,7 +81,7 @@ class Limits:
     gradient: float
     sign: float
 
-    def of(self, rule: Rule) -> float:
+    def of(self, rule: StepRule) -> float:
         """Returns the limit for an optimizer, with its momentum."""
         if rule.kind is None:
             return np.nan
@@ -96,64 +96,70 @@ class Limits:
 def gradient_limit(objective: Objective) -> float:
     """Returns `2 / lambda_max`, NaN where the loss or its derivatives overflow."""
     try:
-        (largest,) = hessian(objective, which="LA").eigenvalues
+        (largest,) = eigenvalues(HessianOperator(objective), which="LA").eigenvalues
     except ValueError:
         return np.nan
     return 2 / float(largest) if largest > 0 else np.inf
 
 
-def objections(
-    seen: Propagation, limits: Limits, rule: Rule, rate: float, steps: int
+def find_issues(
+    propagation: Propagation,
+    limits: StabilityLimits,
+    rule: StepRule,
+    rate: float,
+    steps: int,
 ) -> list[str]:
     """Says why a network will not train, in plain words; nothing if it will.
 
     Args:
-        seen: How signal and gradient pass through it.
+        propagation: How signal and gradient pass through it.
         limits: The stable learning rates.
         rule: How the optimizer steps.
         rate: The learning rate.
         steps: How many steps it has.
     """
-    if not seen.finite:
-        return [f"the loss is {seen.loss:.3g}: signals or gradients overflow"]
-    found = []
-    if seen.loss > MOST_LOSS * seen.null_loss > 0:
-        found.append(
-            f"signals explode: the loss is {seen.loss:.2g}, "
-            f"{seen.loss / seen.null_loss:.2g} times that of a network that returns 0"
+    if not propagation.finite:
+        loss = f"{propagation.loss:.3g}"
+        return [f"the loss is {loss}: signals or gradients overflow"]
+    issues = []
+    if propagation.loss > MOST_LOSS * propagation.null_loss > 0:
+        issues.append(
+            f"signals explode: the loss is {propagation.loss:.2g}, "
+            f"{propagation.loss / propagation.null_loss:.2g} times that of a network "
+            "that returns 0"
         )
-    if seen.outputs > 2 and seen.directions < LEAST_DIRECTIONS:
-        found.append(
+    if propagation.outputs > 2 and propagation.effective_rank < LEAST_EFFECTIVE_RANK:
+        issues.append(
             "samples have become alike: what reaches the last layer differs between "
-            f"them along {seen.directions:.2g} directions"
+            f"them along {propagation.effective_rank:.2g} directions"
         )
     if not rule.kind or not np.isfinite(rate):
-        return found
-    of_loss, of_logits = progress(seen, rule, rate, steps)
+        return issues
+    of_loss, of_logits = progress(propagation, rule, rate, steps)
     for what, part, least in (
         ("lower the loss", of_loss, LEAST_DECREASE),
         ("change what tells samples apart", of_logits, LEAST_CHANGE),
     ):
         if part < least:
-            found.append(
+            issues.append(
                 f"too little reaches the weights: {steps} steps at the rate {rate:.3g} "
                 f"can {what} by about {100 * part:.1g} %"
             )
             break
     limit = limits.of(rule)
     if rate > MOST_OVERSHOOT * limit:
-        found.append(f"your rate {rate:.3g} is {rate / limit:.2g} times too high")
-    elif rate * seen.depth > MOST_DEPTH_TIMES_RATE[rule.kind]:
-        most = MOST_DEPTH_TIMES_RATE[rule.kind] / seen.depth
-        found.append(
-            f"your rate {rate:.3g} is too high for {seen.depth} layers that move at "
-            f"once: {rule.optimizer} can take about {most:.2g}"
+        issues.append(f"your rate {rate:.3g} is {rate / limit:.2g} times too high")
+    elif rate * propagation.depth > MOST_DEPTH_TIMES_RATE[rule.kind]:
+        most = MOST_DEPTH_TIMES_RATE[rule.kind] / propagation.depth
+        issues.append(
+            f"your rate {rate:.3g} is too high for {propagation.depth} layers that "
+            f"move at once: {rule.optimizer} can take about {most:.2g}"
         )
-    return found
+    return issues
 
 
 def progress(
-    seen: Propagation, rule: Rule, rate: float, steps: int
+    propagation: Propagation, rule: StepRule, rate: float, steps: int
 ) -> tuple[float, float]:
     """Returns how far steps can go, to first order, in what tells samples apart.
 
@@ -161,13 +167,13 @@ def progress(
         The decrease of the loss as a part of the loss, and the change of the logits as
         a part of their differences between samples.
     """
-    slope = seen.telling
+    slope = propagation.centered_gradient
     step = slope if rule.kind == "gradient" else step_direction(slope)
     # Momentum makes steps longer, but not by more than there are of them.
     longer = 1 / max(1 - rule.momentum, 1 / steps)
     decrease = float(slope @ step) * rate * steps * longer
-    spread = seen.slope_sd * seen.logit_sd
+    spread = propagation.slope_sd * propagation.logit_sd
     return (
-        decrease / seen.loss if seen.loss > 0 else np.inf,
+        decrease / propagation.loss if propagation.loss > 0 else np.inf,
         decrease / spread if spread > 0 else 0.0,
     )

@@ -11,9 +11,9 @@ from keras_inits.inspection.keras_private import RandomInitializer
 
 
 class KernelInitializer(keras.initializers.Initializer):
-    """An initializer that writes its kernel with NumPy.
+    """An initializer of kernels.
 
-    A subclass says in `fill` what the kernel holds. Shape, dtype and the way into
+    A subclass says in `compute` what the kernel holds. Shape, dtype and the way into
     the backend are the same for all, so that they are checked once, here.
     """
 
@@ -28,39 +28,21 @@ class KernelInitializer(keras.initializers.Initializer):
             ValueError: If `shape` or `dtype` cannot be that of a kernel.
         """
         shape, dtype = check_shape(shape), check_dtype(dtype)
-        kernel = _aligned(shape, np.dtype(working_dtype(dtype)))
-        self.fill(kernel)
-        return keras.ops.cast(keras.ops.convert_to_tensor(_Given(kernel)), dtype)
+        kernel = self.compute(shape, working_dtype(dtype))
+        return keras.ops.cast(keras.ops.convert_to_tensor(kernel), dtype)
 
-    def fill(self, kernel: np.ndarray) -> None:
-        """Writes every entry of `kernel`, which comes uninitialized."""
+    def compute(self, shape: tuple[int, ...], dtype: str) -> Any:
+        """Returns a kernel in float32 or float64, an array or a tensor."""
         raise NotImplementedError
 
 
-class RandomKernelInitializer(RandomInitializer):
+class RandomKernelInitializer(KernelInitializer, RandomInitializer):
     """An initializer that draws its kernel with `keras.random`.
 
-    A subclass says in `draw` what the kernel holds. The seed does what it does in
-    Keras: an integer, or the one that an initializer gives itself where it is given
-    `None`, makes every call the same; a `keras.random.SeedGenerator` makes each new.
+    The seed does what it does in Keras: an integer, or the one that an initializer
+    gives itself where it is given `None`, makes every call the same; a
+    `keras.random.SeedGenerator` makes each new.
     """
-
-    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
-        """Returns the kernel as a tensor of the backend.
-
-        Args:
-            shape: Shape of the kernel, `(..., inputs, outputs)`.
-            dtype: A floating-point dtype. Defaults to `keras.config.floatx()`.
-
-        Raises:
-            ValueError: If `shape` or `dtype` cannot be that of a kernel.
-        """
-        shape, dtype = check_shape(shape), check_dtype(dtype)
-        return keras.ops.cast(self.draw(shape, working_dtype(dtype)), dtype)
-
-    def draw(self, shape: tuple[int, ...], dtype: str) -> Any:
-        """Returns a kernel in float32 or float64."""
-        raise NotImplementedError
 
     def seeds(self, count: int) -> list[Any]:
         """Returns seeds for the independent draws of one call.
@@ -109,25 +91,3 @@ def check_dtype(dtype: Any) -> str:
 def working_dtype(dtype: str) -> str:
     """Returns the dtype to calculate in, as half precision has too few digits."""
     return "float64" if dtype == "float64" else "float32"
-
-
-def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Returns an empty array at a multiple of 64 bytes, as backends want it."""
-    size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
-    buffer = np.empty(size + 64, np.uint8)
-    start = -buffer.ctypes.data % 64
-    return buffer[start : start + size].view(dtype).reshape(shape)
-
-
-class _Given:
-    """An array that no one will write to again.
-
-    Keras on TensorFlow copies an `ndarray`, as its owner may change it later, which
-    takes longer than to fill it. What only offers an array is taken as it is.
-    """
-
-    def __init__(self, array: np.ndarray) -> None:
-        self.array = array
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.array, dtype=dtype, copy=copy)

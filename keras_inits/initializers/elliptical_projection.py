@@ -53,7 +53,7 @@ class _EllipticalProjection(RandomKernelInitializer):
         super().__init__(seed)
         self.logit_std = check_real("logit_std", logit_std, least=1e-6)
 
-    def draw(self, shape: tuple[int, ...], dtype: str) -> Any:
+    def compute(self, shape: tuple[int, ...], dtype: str) -> Any:
         """Returns the directions that the subclass draws, scaled."""
         kernel = self.draw_directions((math.prod(shape[:-1]), shape[-1]), dtype)
         length = self.logit_std / math.sqrt(logistic_variance(self.logit_std))

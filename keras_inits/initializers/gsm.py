@@ -76,7 +76,7 @@ class GSM(RandomKernelInitializer):
         self.submatrix = check_choice("submatrix", submatrix, _SUBMATRICES)
         self.odd = check_choice("odd", odd, _ODD)
 
-    def draw(self, shape: tuple[int, ...], dtype: str) -> Any:
+    def compute(self, shape: tuple[int, ...], dtype: str) -> Any:
         """Returns submatrices beside, and then above, their negatives."""
         *taps, inputs, outputs = shape
         paired_inputs, paired_outputs = _PAIRED[self.position]

@@ -39,7 +39,7 @@ class Lecun98Uniform(RandomKernelInitializer):
         """Checks the seed and keeps it."""
         super().__init__(seed)
 
-    def draw(self, shape: tuple[int, ...], dtype: str) -> Any:
+    def compute(self, shape: tuple[int, ...], dtype: str) -> Any:
         """Returns uniform entries."""
         bound = 1 / math.sqrt(math.prod(shape[:-1]))
         return keras.random.uniform(shape, -bound, bound, dtype, self.seed)

@@ -69,17 +69,17 @@ class LeeQR(KernelInitializer):
         self.signs = check_choice("signs", signs, _SIGNS)
         self.gain = check_real("gain", gain)
 
-    def fill(self, kernel: np.ndarray) -> None:
-        """Writes `W` from the centre tap outwards."""
+    def compute(self, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+        """Returns `W`, which begins on the centre tap and goes on outwards."""
+        kernel = np.zeros(shape, dtype)
         matrix = kernel.reshape(-1, kernel.shape[-1])
         inputs, outputs = matrix.shape
         rank = min(inputs, outputs)
         place = _rows_from_centre(kernel.shape)
         diagonal = place[:rank], np.arange(rank)
         if inputs == outputs:
-            matrix[...] = 0
             matrix[diagonal] = self.gain
-            return
+            return kernel
 
         left = _first_columns(inputs, rank, self.epsilon)
         right = _first_columns(outputs, rank, self.epsilon)
@@ -107,6 +107,7 @@ class LeeQR(KernelInitializer):
         for i, row in enumerate(place[:rank]):
             np.add(a[i], b[i + 1 :], out=matrix[row, i + 1 :])
         matrix[diagonal] = on
+        return kernel
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the initializer."""

@@ -79,7 +79,7 @@ class RAI(RandomKernelInitializer):
         kernel, bias = self._draw(shape, working_dtype(dtype))
         return keras.ops.cast(kernel, dtype), keras.ops.cast(bias, dtype)
 
-    def draw(self, shape: tuple[int, ...], dtype: str) -> Any:
+    def compute(self, shape: tuple[int, ...], dtype: str) -> Any:
         """Returns the kernel without its bias."""
         return self._draw(shape, dtype)[0]
 

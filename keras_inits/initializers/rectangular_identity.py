@@ -41,10 +41,11 @@ class RectangularIdentity(KernelInitializer):
         """Checks the arguments and keeps them."""
         self.gain = check_real("gain", gain)
 
-    def fill(self, kernel: np.ndarray) -> None:
-        """Writes the diagonal of the centre tap."""
-        kernel[...] = 0
+    def compute(self, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+        """Returns zeros but for the diagonal of the centre tap."""
+        kernel = np.zeros(shape, dtype)
         np.fill_diagonal(centre_tap(kernel), self.gain)
+        return kernel
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the initializer."""

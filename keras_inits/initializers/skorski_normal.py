@@ -61,7 +61,7 @@ class SkorskiNormal(RandomKernelInitializer):
         super().__init__(seed)
         self.distribution = check_choice("distribution", distribution, _DISTRIBUTIONS)
 
-    def draw(self, shape: tuple[int, ...], dtype: str) -> Any:
+    def compute(self, shape: tuple[int, ...], dtype: str) -> Any:
         """Returns normal entries, truncated or not."""
         *taps, inputs, outputs = shape
         size = math.prod(taps)

@@ -55,7 +55,7 @@ class YilmazPoli(RandomKernelInitializer):
         super().__init__(seed)
         self.stddev = check_real("stddev", stddev, least=0.0)
 
-    def draw(self, shape: tuple[int, ...], dtype: str) -> Any:
+    def compute(self, shape: tuple[int, ...], dtype: str) -> Any:
         """Returns normal entries."""
         mean = max(-1.0, -8 / math.prod(shape[:-1]))
         return keras.random.normal(shape, mean, self.stddev, dtype, self.seed)

@@ -62,9 +62,9 @@ class ZerO(KernelInitializer):
         self.scale = check_choice("scale", scale, _EXPONENTS)
         self.transpose = transpose
 
-    def fill(self, kernel: np.ndarray) -> None:
-        """Writes the identity or the Hadamard block on the centre tap."""
-        kernel[...] = 0
+    def compute(self, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+        """Returns zeros but for the identity or Hadamard block of the centre tap."""
+        kernel = np.zeros(shape, dtype)
         tap = centre_tap(kernel)
         inputs, outputs = tap.shape
         if (inputs > outputs) if self.transpose else (outputs > inputs):
@@ -78,6 +78,7 @@ class ZerO(KernelInitializer):
             tap += factor
         else:
             np.fill_diagonal(tap, 1)
+        return kernel
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the initializer."""

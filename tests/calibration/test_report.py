@@ -21,7 +21,7 @@ def test_the_table_is_aligned():
         "lsuv (reconstructed)",
         "layer        quantity   before  after",
         "dense        weight sd     0.5      2",
-        "dense        norm        1e+09      1",
+        "dense        norm         1e+9      1",
         "a_long_name  norm        0.125     -3",
         "missed: dense: it is stiff",
         "not treated: gru: it is recurrent",

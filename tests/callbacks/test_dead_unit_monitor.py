@@ -306,7 +306,7 @@ def test_history_is_a_table_and_memory_does_not_grow(traced):
     model, monitor = traced
     fit(model, monitor, epochs=4)
     assert len(monitor.history) == 12
-    keys = {"epoch", "layer", *FRACTIONS, "still_fraction", "mean", "sd"}
+    keys = {"epoch", "layer", *FRACTIONS, "inactive_fraction", "mean", "sd"}
     assert all(row.keys() == keys for row in monitor.history)
     # By layer and epoch seven numbers, by unit a few of the last epoch.
     assert sum(values.nbytes for _, _, values in monitor._epochs) == 4 * 3 * 7 * 4

@@ -26,8 +26,8 @@ for weight in model.weights:
 x, y = np.cos(np.arange(40.0) ** 2).reshape(10, 4), np.arange(10) % 2
 objective = diagnostics.Objective(model, x, y)
 print(json.dumps([
-    *diagnostics.hessian(objective, k=2).eigenvalues,
-    diagnostics.gauss_newton(objective, layer="relu").norm,
+    *diagnostics.eigenvalues(diagnostics.HessianOperator(objective), k=2).eigenvalues,
+    diagnostics.eigenvalues(diagnostics.GaussNewtonOperator(objective, "relu")).norm,
     diagnostics.jacobian(model, x).network.norm,
 ]))
 """

@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from keras_inits import diagnose
-from keras_inits.utils.table import Table
+from keras_inits.utils.table import ResultTable
 
 HIDDEN = 12
 
@@ -42,7 +42,7 @@ def quick(model, digits, **kwargs):
 def test_large_weights_explode(digits):
     found = quick(network(normal(1.0)), digits)
     assert not found.will_train
-    assert "signals explode" in found.objections[0]
+    assert "signals explode" in found.issues[0]
     # Of ReLU units of independent weights of variance 1 it is sqrt(16 / 2).
     assert found.gain == pytest.approx(8**0.5, rel=0.3)
 
@@ -50,7 +50,7 @@ def test_large_weights_explode(digits):
 def test_small_weights_vanish(digits):
     found = quick(network(normal(0.01)), digits)
     assert not found.will_train
-    assert "too little reaches the weights" in " ".join(found.objections)
+    assert "too little reaches the weights" in " ".join(found.issues)
     assert found.gain < 0.1
     assert found.layers[0].gradient_norm < 1e-15
 
@@ -77,7 +77,7 @@ def test_a_rate_that_is_too_high(digits):
     found = quick(network("he_normal", 2, keras.optimizers.SGD(0.1), 32), digits)
     limit = found.stable_learning_rate
     assert found.will_train and 0.1 < 7 * limit
-    (objection,) = found.at(10 * limit).objections
+    (objection,) = found.at(10 * limit).issues
     assert "10 times too high" in objection
     assert not found.at(1e-9).will_train
     assert found.learning_rate == pytest.approx(0.1)
@@ -110,7 +110,7 @@ def test_other_initializers_are_measured(digits):
     assert not found.will_train
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
-    by_name = {redraw.initializer: redraw for redraw in found.redraws}
+    by_name = {redraw.initializer: redraw for redraw in found.alternatives}
     assert list(by_name) == ["lee_qr", "he_normal", "he_uniform"]
     # Drawn anew as it says, that is what is measured.
     again = quick(network("he_normal", 8), digits)
@@ -192,7 +192,7 @@ def test_it_is_shown_and_kept(digits):
 
 
 def test_html_is_escaped():
-    table = Table(["<a>"], [["x & y"]])
+    table = ResultTable(["<a>"], [["x & y"]])
     assert "<th>&lt;a&gt;</th>" in table.to_html()
     assert "<td>x &amp; y</td>" in table.to_html()
 
@@ -202,7 +202,7 @@ def test_a_model_that_is_not_compiled(digits):
     with pytest.raises(ValueError, match="compiled with a loss"):
         diagnose(bare, *digits)
     found = diagnose(bare, *digits, loss="sparse_categorical_crossentropy")
-    assert found.rule.optimizer == "SGD"
+    assert found.step_rule.optimizer == "SGD"
     assert found.learning_rate == found.stable_learning_rate
 
 

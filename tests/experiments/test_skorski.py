@@ -23,8 +23,9 @@ def test_bounds_are_those_of_the_probes(activation):
     model = cell._network("he_normal", 0, x, y)
     objective, rows = bounds_of_probes(model, x, y)
     found = skorski.layer_bounds(model, activation, x)
-    for name in ("bound", "linear", "printed"):
-        expected = [getattr(row, name) for row in rows]
+    names = {"bound": "bound", "linear": "equation_5", "printed": "theorem_2"}
+    for name, field in names.items():
+        expected = [getattr(row, field) for row in rows]
         np.testing.assert_allclose(found[name], expected, rtol=1e-3)
     layers = cell._by_layer(objective, x)
     expected = [row.hessian for row in rows]

@@ -10,7 +10,10 @@ from keras_inits.diagnostics.curvature.jacobian import (
     jacobian,
 )
 from keras_inits.diagnostics.curvature.objective import Objective
-from keras_inits.diagnostics.curvature.operators import Spectrum
+from keras_inits.diagnostics.curvature.operators import (
+    GaussNewtonOperator,
+    HessianOperator,
+)
 from keras_inits.diagnostics.curvature.skorski import (
     Curvature,
     JacobianBound,
@@ -20,15 +23,17 @@ from keras_inits.diagnostics.curvature.skorski import (
 )
 from keras_inits.diagnostics.curvature.spectrum import (
     SpectralDensity,
+    Spectrum,
     Trace,
-    gauss_newton,
-    hessian,
+    eigenvalues,
     spectral_density,
     trace,
 )
 
 __all__ = [
     "Curvature",
+    "GaussNewtonOperator",
+    "HessianOperator",
     "JacobianBound",
     "Jacobians",
     "LayerCurvature",
@@ -39,8 +44,7 @@ __all__ = [
     "StableLearningRate",
     "Trace",
     "curvature",
-    "gauss_newton",
-    "hessian",
+    "eigenvalues",
     "jacobian",
     "jacobian_bound",
     "spectral_density",

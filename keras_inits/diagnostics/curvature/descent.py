@@ -2,13 +2,12 @@
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
-import keras
 import numpy as np
 
-from keras_inits.diagnostics.curvature.objective import Objective, as_objective
-from keras_inits.diagnostics.curvature.operators import Block, leading
+from keras_inits.diagnostics.curvature.objective import Objective
+from keras_inits.diagnostics.curvature.operators import HessianOperator
+from keras_inits.diagnostics.curvature.spectrum import eigenvalues
 from keras_inits.utils.validation import check_real
 
 
@@ -22,7 +21,7 @@ class StableLearningRate:
             eigenvector; infinite where no curvature is positive.
         norm: The largest magnitude of an eigenvalue of the Hessian.
         largest: Its largest eigenvalue.
-        products: How many products with the Hessian it took.
+        num_matvecs: How many products with the Hessian it took.
         runs: Losses of gradient descent by learning rate, `(steps + 1,)` each.
     """
 
@@ -30,18 +29,12 @@ class StableLearningRate:
     limit: float
     norm: float
     largest: float
-    products: int
+    num_matvecs: int
     runs: dict[float, np.ndarray]
 
 
 def stable_learning_rate(
-    model: keras.Model | Objective,
-    x: Any = None,
-    y: Any = None,
-    loss: Any = None,
-    steps: int = 20,
-    margin: float = 0.1,
-    batch_size: int = 1024,
+    objective: Objective, steps: int = 20, margin: float = 0.1
 ) -> StableLearningRate:
     """Says how large the learning rate of gradient descent may be, from the curvature.
 
@@ -58,7 +51,8 @@ def stable_learning_rate(
     >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     >>> model.compile(loss="mse")
     >>> x = np.array([[1.0], [-1.0]])
-    >>> rate = diagnostics.stable_learning_rate(model, x, x, steps=50)
+    >>> objective = diagnostics.Objective(model, x, x)
+    >>> rate = diagnostics.stable_learning_rate(objective, steps=50)
     >>> print(f"{rate.inverse_norm:.2f} {rate.limit:.2f}")
     0.50 1.00
     >>> below, above = rate.runs.values()
@@ -66,19 +60,15 @@ def stable_learning_rate(
     True
 
     Args:
-        model: A built model, or an `Objective`, which then has the data and loss. Its
-            weights stay as they are.
-        x: Inputs, an array `(samples, ...)`, or a list or dictionary of arrays.
-        y: Targets, as the loss takes them.
-        loss: A loss in place of the compiled one. Defaults to `None`.
+        objective: The loss as a function of the weights, which stay as they are.
         steps: Steps of gradient descent to run at `1 - margin` and at `1 + margin`
             times the limit, which shows whether the limit is one. `0` runs nothing.
             Defaults to `20`.
         margin: How far from the limit, between 0 and 1. Defaults to `0.1`.
-        batch_size: Samples that are evaluated at a time. Defaults to `1024`.
 
     Raises:
-        ValueError: As `hessian` does, or if `steps` or `margin` is out of range.
+        ValueError: If `steps` or `margin` is out of range, or if the loss or its second
+            derivatives are not finite.
 
     Reference:
         [Skorski, 2020](https://arxiv.org/abs/2004.09506), section 1.2: "The maximal
@@ -87,12 +77,11 @@ def stable_learning_rate(
     steps = int(check_real("steps", steps, least=0))
     if not 0 < check_real("margin", margin) < 1:
         raise ValueError(f"`margin` must be between 0 and 1. Received: margin={margin}")
-    objective = as_objective(model, x, y, loss, batch_size)
-    block = Block(objective.hessian_product, objective.places(None), objective.weights)
+    hessian = HessianOperator(objective)
     # Not both ends of the spectrum at once: the lower one is mostly a crowd near 0, of
     # which Lanczos may find none in thousands of products.
-    norm = leading(block, 1, "LM").norm
-    largest = float(leading(block, 1, "LA").eigenvalues[0])
+    norm = eigenvalues(hessian, which="LM").norm
+    largest = float(eigenvalues(hessian, which="LA").eigenvalues[0])
     limit = 2 / largest if largest > 0 else np.inf
     runs = {}
     if steps and np.isinf(limit):
@@ -105,7 +94,7 @@ def stable_learning_rate(
         rates = ((1 - margin) * limit, (1 + margin) * limit)
         runs = {rate: _descend(objective, rate, steps) for rate in rates}
     inverse = 1 / norm if norm > 0 else np.inf
-    return StableLearningRate(inverse, limit, norm, largest, block.products, runs)
+    return StableLearningRate(inverse, limit, norm, largest, hessian.num_matvecs, runs)
 
 
 def _descend(objective: Objective, rate: float, steps: int) -> np.ndarray:

@@ -15,6 +15,7 @@ from keras_inits.inspection.batches import check_inputs, evaluate, evenly_spaced
 from keras_inits.inspection.hooks import LayerCall, observed
 from keras_inits.inspection.layers import check_model, leaf_layers
 from keras_inits.utils.lanczos import TOLERANCE, lanczos
+from keras_inits.utils.table import ResultTable, TableResult
 from keras_inits.utils.validation import check_real
 
 
@@ -39,7 +40,7 @@ class LayerJacobian:
 
 
 @dataclass(frozen=True)
-class Jacobians:
+class Jacobians(TableResult):
     """Singular values of the Jacobians of a network and its layers.
 
     Args:
@@ -51,6 +52,28 @@ class Jacobians:
     layers: tuple[LayerJacobian, ...]
     network: LayerJacobian | None
     skipped: dict[str, str]
+
+    def to_table(self) -> ResultTable:
+        """Returns the singular values, mean and standard deviation over samples."""
+        jacobians = [*self.layers, *([] if self.network is None else [self.network])]
+        count = max((len(row.singular_values) for row in jacobians), default=1)
+        columns = ["layer"]
+        for number in range(1, count + 1):
+            columns += [f"σ{number}", "± sd"]
+        rows = [
+            [
+                row.layer,
+                *(
+                    value
+                    for pair in zip(row.singular_values, row.sd, strict=True)
+                    for value in pair
+                ),
+                *[None] * (2 * (count - len(row.singular_values))),
+            ]
+            for row in jacobians
+        ]
+        after = [f"no Jacobian: {name}: {why}" for name, why in self.skipped.items()]
+        return ResultTable(columns, rows, after=after, digits=4)
 
 
 def jacobian(model: keras.Model, x: Any, k: int = 1, samples: int = 64) -> Jacobians:

@@ -14,7 +14,7 @@ from keras_inits.diagnostics.curvature.training_loss import (
     check_loss,
     check_reduction,
     check_targets,
-    judge,
+    loss_model,
 )
 from keras_inits.inspection.batches import batches, check_inputs, evaluate, take
 from keras_inits.inspection.layers import check_model, variables_of
@@ -27,8 +27,8 @@ class Objective:
     penalties on weights. The network is evaluated as in inference. All weights
     together are one vector, in the order of `model.trainable_variables`. A product
     with a second derivative is exact, costs a few gradients and needs no matrix; it is
-    compiled at its first use, and the probes that are given the same objective share
-    it, also when the weights have changed since.
+    compiled at its first use, and all that is given the same objective shares it, also
+    when the weights have changed since.
 
     Examples:
     >>> import keras
@@ -80,10 +80,10 @@ class Objective:
                 "The model must have trainable weights. "
                 f"Received: model={model.name}, which has none"
             )
-        self._judge = judge(model, loss)
+        self._loss_model = loss_model(model, loss)
         self.samples = check_inputs(model, x)
         check_targets(y, self.samples)
-        check_reduction(self._judge.loss, self.samples, batch_size)
+        check_reduction(self._loss_model.loss, self.samples, batch_size)
         # The trainable ones are read at every product.
         self._state = [
             (variable, ops.convert_to_tensor(variable))
@@ -143,7 +143,7 @@ class Objective:
         """
         return self._finite_mean(self._gauss_newton_product, vector, weights)
 
-    def places(self, layer: str | keras.Layer | None) -> np.ndarray:
+    def weight_mask(self, layer: str | keras.Layer | None) -> np.ndarray:
         """Tells which entries of the vector are weights of a layer.
 
         Args:
@@ -168,7 +168,9 @@ class Objective:
 
     def output_loss(self, outputs: Any, x: Any, y: Any) -> Any:
         """Returns the loss of a batch as a function of what the network returns."""
-        return self._judge.compute_loss(x=x, y=y, y_pred=outputs, sample_weight=None)
+        return self._loss_model.compute_loss(
+            x=x, y=y, y_pred=outputs, sample_weight=None
+        )
 
     @functools.cached_property
     def last_layer(self) -> Last:
@@ -263,7 +265,7 @@ class Objective:
     def _loss(self, weights: list[Any], x: Any, y: Any) -> Any:
         with self._scope(weights):
             value = self.output_loss(evaluate(self.model, x), x, y)
-            if self._judge is not self.model:
+            if self._loss_model is not self.model:
                 value += sum(ops.sum(loss) for loss in self.model.losses)
             return value
 
@@ -294,7 +296,7 @@ class Objective:
     def _check_loss(self) -> None:
         _, x, y = self.batches[0]
         x, y = take((x, y), slice(1))
-        check_loss(self._judge, self.model, x)
+        check_loss(self._loss_model, self.model, x)
         try:
             shape = tuple(self._loss([v.value for v in self.variables], x, y).shape)
         except Exception as error:  # Each backend has its own.
@@ -307,17 +309,3 @@ class Objective:
             raise ValueError(
                 f"A loss must be one number. Received: a loss of shape {shape}"
             )
-
-
-def as_objective(
-    model: keras.Model | Objective,
-    x: Any,
-    y: Any,
-    loss: Any,
-    batch_size: int,
-    logits: bool = True,
-) -> Objective:
-    """Returns an objective as it is, or makes one of a model and data."""
-    if isinstance(model, Objective):
-        return model
-    return Objective(model, x, y, loss, batch_size, logits)

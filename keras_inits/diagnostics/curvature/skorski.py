@@ -15,10 +15,15 @@ from keras_inits.diagnostics.curvature.jacobian import (
     objection,
     singular_values,
 )
-from keras_inits.diagnostics.curvature.objective import Objective, as_objective
-from keras_inits.diagnostics.curvature.operators import Block, leading
+from keras_inits.diagnostics.curvature.objective import Objective
+from keras_inits.diagnostics.curvature.operators import (
+    GaussNewtonOperator,
+    HessianOperator,
+)
+from keras_inits.diagnostics.curvature.spectrum import eigenvalues
 from keras_inits.inspection.hooks import LayerCall, shadowed
 from keras_inits.utils.lanczos import TOLERANCE, lanczos
+from keras_inits.utils.table import ResultTable, TableResult
 from keras_inits.utils.validation import unknown
 
 
@@ -32,10 +37,11 @@ class JacobianBound:
 
     Args:
         layer: Name of the layer.
-        printed: `P`, theorem 2 as printed.
-        linear: `|H_z| P^2 |z0|^2`, with `z0` the input of the network: what equation 5
-            gives for `v^T H_z v`, of which theorem 2 prints neither the square, for `v`
-            comes twice, nor the two factors. It takes the layers below to be linear.
+        theorem_2: `P`, theorem 2 as the paper has it.
+        equation_5: `|H_z| P^2 |z0|^2`, with `z0` the input of the network: what
+            equation 5 gives for `v^T H_z v`, of which theorem 2 has neither the square,
+            for `v` comes twice, nor the two factors. It takes the layers below to be
+            linear.
         bound: `|H_z| (|A| prod_(i>k) |J_i|)^2 |z_k|^2`, with `z_k` the input of the
             layer, as it is, in place of the layers below. It is never less than the
             norm of the Gauss-Newton matrix, and so, in networks of piecewise linear
@@ -43,25 +49,17 @@ class JacobianBound:
     """
 
     layer: str
-    printed: float
-    linear: float
+    theorem_2: float
+    equation_5: float
     bound: float
 
 
-def jacobian_bound(
-    model: keras.Model | Objective,
-    x: Any = None,
-    y: Any = None,
-    layer: str = "",
-    loss: Any = None,
-    batch_size: int = 1024,
-    logits: bool = True,
-) -> JacobianBound:
+def jacobian_bound(objective: Objective, layer: str) -> JacobianBound:
     """Bounds the Hessian by the kernel of a layer, by a product of Jacobian norms.
 
     The norm of a product is at most the product of the norms. That makes of theorem 1
-    a bound in which every layer has its factor: theorem 2. It is given as printed, and
-    with the factors that are not printed.
+    a bound in which every layer has its factor: theorem 2. It is given as the paper has
+    it, and with the factors that it leaves out.
 
     Examples:
     >>> import keras
@@ -71,26 +69,21 @@ def jacobian_bound(
     >>> model = keras.Sequential([keras.Input((2,)), layer])
     >>> model.compile(loss="mse")  # |H_z| = 2
     >>> x = np.array([[3.0, 4.0]])
-    >>> diagnostics.jacobian_bound(model, x, np.zeros((1, 1)), "dense")
-    JacobianBound(layer='dense', printed=1.0, linear=50.0, bound=50.0)
+    >>> objective = diagnostics.Objective(model, x, np.zeros((1, 1)))
+    >>> diagnostics.jacobian_bound(objective, "dense")
+    JacobianBound(layer='dense', theorem_2=1.0, equation_5=50.0, bound=50.0)
 
     Args:
-        model: A built model whose layers form a chain, or an `Objective`, which then
-            has the data, loss and `logits`.
-        x: Inputs, an array `(samples, ...)`.
-        y: Targets, as the loss takes them.
+        objective: The loss of a model whose layers form a chain.
         layer: Name of a dense layer of the chain.
-        loss: A loss in place of the compiled one. Defaults to `None`.
-        batch_size: Samples that are evaluated at a time. Defaults to `1024`.
-        logits: Whether `z` is taken before the last activation. Defaults to `True`.
 
     Raises:
-        ValueError: As `hessian` does, or if the layers do not form a chain.
+        ValueError: If the layers do not form a chain, or if the loss or its derivatives
+            are not finite.
 
     Reference:
         [Skorski, 2020](https://arxiv.org/abs/2004.09506), theorem 2, equation 6.
     """
-    objective = as_objective(model, x, y, loss, batch_size, logits)
     bounds = {bound.layer: bound for bound in jacobian_bounds(objective)}
     if layer not in bounds:
         raise unknown("dense layer", layer, bounds, "layer")
@@ -111,10 +104,10 @@ def jacobian_bounds(objective: Objective) -> list[JacobianBound]:
             # The last activation is a part of the loss.
             own = np.ones(size) if call.layer is objective.last_layer else _slope(call)
             above = own * norms[place + 1 :].prod(axis=0)
-            printed = above * norms[:place].prod(axis=0)
+            product = above * norms[:place].prod(axis=0)
             terms = (
-                printed,
-                curvature * (printed * first) ** 2,
+                product,
+                curvature * (product * first) ** 2,
                 curvature * (above * _lengths(call.inputs)) ** 2,
             )
             sums[call.layer.name] = sums.get(call.layer.name, 0) + np.sum(terms, axis=1)
@@ -190,65 +183,44 @@ def _lengths(tensor: Any) -> np.ndarray:
 
 
 @dataclasses.dataclass(frozen=True)
-class LayerCurvature:
+class LayerCurvature(JacobianBound):
     """The norm of the Hessian by a kernel, beside what the theorems say of it.
 
+    Beside what `JacobianBound` has:
+
     Args:
-        layer: Name of the layer.
         hessian: Norm of the Hessian.
         gauss_newton: Norm of the Gauss-Newton matrix, theorem 1.
-        bound: From `JacobianBound`.
-        linear: From `JacobianBound`.
-        printed: From `JacobianBound`.
     """
 
-    layer: str
     hessian: float
     gauss_newton: float
-    bound: float
-    linear: float
-    printed: float
 
 
 @dataclasses.dataclass(frozen=True)
-class Curvature:
+class Curvature(TableResult):
     """The curvature of the loss by the kernel of each dense layer.
 
     Args:
         rows: One a layer, in order.
-        products: How many products with Hessian and Gauss-Newton matrix it took.
+        num_matvecs: How many products with Hessian and Gauss-Newton matrix it took.
     """
 
     rows: tuple[LayerCurvature, ...]
-    products: int
+    num_matvecs: int
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the curvature as plain data, ready for JSON."""
         return dataclasses.asdict(self)
 
-    def __str__(self) -> str:
+    def to_table(self) -> ResultTable:
         """Returns a table of the norms."""
-        names = ["layer", "hessian", "gauss_newton", "bound", "linear", "printed"]
-        table = [names]
-        table += [
-            [row.layer, *(f"{getattr(row, name):.4g}" for name in names[1:])]
-            for row in self.rows
-        ]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        return "\n".join(
-            "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])])
-            for line in table
-        )
+        names = ["layer", "hessian", "gauss_newton", "bound", "equation_5", "theorem_2"]
+        rows = [[getattr(row, name) for name in names] for row in self.rows]
+        return ResultTable(names, rows, digits=4)
 
 
-def curvature(
-    model: keras.Model | Objective,
-    x: Any = None,
-    y: Any = None,
-    loss: Any = None,
-    batch_size: int = 1024,
-    logits: bool = True,
-) -> Curvature:
+def curvature(objective: Objective) -> Curvature:
     """Sets Hessian, Gauss-Newton matrix and Jacobian bound beside each other.
 
     Skorski's claim, layer by layer: the norm of the Hessian by a kernel is about that
@@ -261,44 +233,33 @@ def curvature(
     >>> layer = keras.layers.Dense(1, name="dense", use_bias=False)
     >>> model = keras.Sequential([keras.Input((2,)), layer])
     >>> model.compile(loss="mse")
-    >>> print(diagnostics.curvature(model, np.array([[3.0, 4.0]]), np.zeros((1, 1))))
-    layer  hessian  gauss_newton  bound  linear  printed
-    dense       50            50     50      50        1
+    >>> x, y = np.array([[3.0, 4.0]]), np.zeros((1, 1))
+    >>> print(diagnostics.curvature(diagnostics.Objective(model, x, y)))
+    layer  hessian  gauss_newton  bound  equation_5  theorem_2
+    dense       50            50     50          50          1
 
     Args:
-        model: A built model whose layers form a chain, or an `Objective`, which then
-            has the data, loss and `logits`.
-        x: Inputs, an array `(samples, ...)`.
-        y: Targets, as the loss takes them.
-        loss: A loss in place of the compiled one. Defaults to `None`.
-        batch_size: Samples that are evaluated at a time. Defaults to `1024`.
-        logits: Whether `z` is taken before the last activation. Defaults to `True`.
+        objective: The loss of a model whose layers form a chain.
 
     Raises:
-        ValueError: As `hessian` does, or if the layers do not form a chain.
+        ValueError: If the layers do not form a chain, or if the loss or its derivatives
+            are not finite.
 
     Reference:
         [Skorski, 2020](https://arxiv.org/abs/2004.09506), theorems 1 and 2.
     """
-    objective = as_objective(model, x, y, loss, batch_size, logits)
-    weights = objective.weights
-    rows, products = [], 0
+    rows, num_matvecs = [], 0
     for bound in jacobian_bounds(objective):
-        places = objective.places(f"{bound.layer}/kernel")
-        blocks = [
-            leading(Block(product, places, weights), 1)
-            for product in (objective.hessian_product, objective.gauss_newton_product)
-        ]
-        exact, theorem_1 = blocks
-        products += exact.products + theorem_1.products
+        hessian, gauss_newton = (
+            eigenvalues(operator(objective, f"{bound.layer}/kernel"))
+            for operator in (HessianOperator, GaussNewtonOperator)
+        )
+        num_matvecs += hessian.num_matvecs + gauss_newton.num_matvecs
         rows.append(
             LayerCurvature(
-                bound.layer,
-                exact.norm,
-                theorem_1.norm,
-                bound.bound,
-                bound.linear,
-                bound.printed,
+                **dataclasses.asdict(bound),
+                hessian=hessian.norm,
+                gauss_newton=gauss_newton.norm,
             )
         )
-    return Curvature(tuple(rows), products)
+    return Curvature(tuple(rows), num_matvecs)

@@ -1,33 +1,44 @@
-"""Eigenvalues of the Hessian of the loss: leading ones, their sum and density."""
+"""Eigenvalues of curvature operators: leading ones, their sum and their density."""
 
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
+from scipy.sparse.linalg import eigsh
 
-from keras_inits.diagnostics.curvature.objective import Objective, as_objective
-from keras_inits.diagnostics.curvature.operators import Block, Spectrum, leading
+from keras_inits.diagnostics.curvature.operators import CurvatureOperator
+from keras_inits.utils.figure import new_figure
 from keras_inits.utils.lanczos import lanczos
-from keras_inits.utils.validation import check_real
+from keras_inits.utils.validation import check_choice, check_real
+
+_WHICH = ("LM", "LA", "SA", "BE")
+# Of the eigenvalue. In float32 products have about seven digits.
+_TOLERANCE = 1e-6
 
 
-def hessian(
-    model: keras.Model | Objective,
-    x: Any = None,
-    y: Any = None,
-    loss: Any = None,
-    layer: str | keras.Layer | None = None,
-    k: int = 1,
-    which: str = "LM",
-    batch_size: int = 1024,
-) -> Spectrum:
-    """Finds leading eigenvalues of the Hessian of the loss, by products only.
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """Eigenvalues of a symmetric matrix that is known by its products.
 
-    `H_w` is the second derivative of the loss by all trainable weights, or by those of
-    a layer, penalties on weights included. Its product with a vector is exact, and the
-    Lanczos method finds the eigenvalues from some tens of products. By default those
-    of the largest magnitude are found, of which the first is the spectral norm.
+    Args:
+        eigenvalues: Those that were asked for, by falling magnitude.
+        num_matvecs: How many products with the matrix it took.
+    """
+
+    eigenvalues: np.ndarray
+    num_matvecs: int
+
+    @property
+    def norm(self) -> float:
+        """The largest magnitude of the eigenvalues that were asked for."""
+        return float(np.abs(self.eigenvalues).max())
+
+
+def eigenvalues(operator: CurvatureOperator, k: int = 1, which: str = "LM") -> Spectrum:
+    """Finds leading eigenvalues of a curvature operator, by products only.
+
+    The Lanczos method finds them from some tens of products. By default those of the
+    largest magnitude are found, of which the first is the spectral norm.
 
     Examples:
     >>> import keras
@@ -37,99 +48,54 @@ def hessian(
     >>> model = keras.Sequential([keras.Input((2,)), layer])
     >>> model.compile(loss="mse")  # Its Hessian is 2 X^T X / samples.
     >>> x = np.array([[3.0, 0.0], [0.0, 1.0]])
-    >>> print(diagnostics.hessian(model, x, np.zeros((2, 1)), k=2).eigenvalues)
+    >>> objective = diagnostics.Objective(model, x, np.zeros((2, 1)))
+    >>> hessian = diagnostics.HessianOperator(objective)
+    >>> print(diagnostics.eigenvalues(hessian, k=2).eigenvalues)
     [9. 1.]
 
     Args:
-        model: A built model, or an `Objective`, which then has the data and loss.
-        x: Inputs, an array `(samples, ...)`, or a list or dictionary of arrays.
-        y: Targets, as the loss takes them.
-        loss: A loss in place of the compiled one. Defaults to `None`.
-        layer: A layer, its name, or that of one of its weights, such as
-            `"dense/kernel"`. Defaults to `None`: all trainable weights.
+        operator: A `HessianOperator` or `GaussNewtonOperator`.
         k: How many eigenvalues. Defaults to `1`.
         which: Which ones, as in `scipy.sparse.linalg.eigsh`: `"LM"` of largest
             magnitude, `"LA"` largest, `"SA"` smallest, `"BE"` half from each end, of
             an odd `k` one more of the largest. Defaults to `"LM"`.
-        batch_size: Samples that are evaluated at a time; results are those of all
-            samples. Defaults to `1024`.
 
     Raises:
-        ValueError: If the model is not built, has no trainable weights or no loss, or
-            cannot take the data; if the layer is unknown or `k` too large; or if the
-            loss or the products are not finite.
-
-    Reference:
-        [Skorski, 2020](https://arxiv.org/abs/2004.09506), section 1.2.
+        ValueError: If `which` is unknown or `k` too large; or if the loss or the
+            products are not finite.
     """
-    objective = as_objective(model, x, y, loss, batch_size)
-    block = Block(objective.hessian_product, objective.places(layer), objective.weights)
-    return leading(block, k, which)
-
-
-def gauss_newton(
-    model: keras.Model | Objective,
-    x: Any = None,
-    y: Any = None,
-    layer: str | keras.Layer | None = None,
-    loss: Any = None,
-    k: int = 1,
-    batch_size: int = 1024,
-    logits: bool = True,
-) -> Spectrum:
-    """Finds leading eigenvalues of the Gauss-Newton matrix of the loss.
-
-    It is the right-hand side of Skorski's theorem 1, `v^T H_z v` with `v = B A g F`:
-    the change `v` of `z` that a change `g` of the weights makes, weighed by the
-    Hessian `H_z` of the loss by `z`, and averaged over samples. What it leaves out of
-    the Hessian by the weights is the curvature of `z` itself. By the weights of one
-    layer there is none where all activations between them and `z` are piecewise
-    linear, as ReLU is: the two are then equal. Penalties on weights are left out.
-
-    The paper has `z`, the output of the network, come from an elementwise activation.
-    Softmax is not one, and has a curvature, so that `z` is by default taken before the
-    last activation, which is then a part of the loss.
-
-    Examples:
-    >>> import keras
-    >>> import numpy as np
-    >>> from keras_inits import diagnostics
-    >>> relu = keras.layers.Dense(8, "relu", name="relu")
-    >>> model = keras.Sequential([keras.Input((3,)), relu, keras.layers.Dense(2)])
-    >>> model.compile(loss="mse")
-    >>> rng = np.random.default_rng(0)
-    >>> x, y = rng.normal(size=(2, 20, 3))
-    >>> objective = diagnostics.Objective(model, x, y[:, :2])
-    >>> gauss_newton = diagnostics.gauss_newton(objective, layer="relu")
-    >>> hessian = diagnostics.hessian(objective, layer="relu")
-    >>> bool(np.allclose(gauss_newton.eigenvalues, hessian.eigenvalues, rtol=1e-4))
-    True
-
-    Args:
-        model: A built model with one output, or an `Objective`, which then has the
-            data, loss and `logits`.
-        x: Inputs, an array `(samples, ...)`, or a list or dictionary of arrays.
-        y: Targets, as the loss takes them.
-        layer: A layer, its name, or that of one of its weights, such as
-            `"dense/kernel"`, which is the paper's `w`. Defaults to `None`: all
-            trainable weights.
-        loss: A loss in place of the compiled one. Defaults to `None`.
-        k: How many eigenvalues, of the largest magnitude. Defaults to `1`.
-        batch_size: Samples that are evaluated at a time. Defaults to `1024`.
-        logits: Whether `z` is taken before the last activation. Defaults to `True`.
-
-    Raises:
-        ValueError: As `hessian` does, or if the model has several outputs.
-
-    Reference:
-        [Skorski, 2020](https://arxiv.org/abs/2004.09506), theorem 1, equation 4, and
-        remark 1.
-    """
-    objective = as_objective(model, x, y, loss, batch_size, logits)
-    block = Block(
-        objective.gauss_newton_product, objective.places(layer), objective.weights
-    )
-    return leading(block, k)
+    size, before = operator.shape[0], operator.num_matvecs
+    check_choice("which", which, _WHICH)
+    if not (isinstance(k, int) and 1 <= k <= size):
+        raise ValueError(
+            f"`k` must be an integer from 1 to the number of weights, {size}. "
+            f"Received: k={k}"
+        )
+    if size <= max(2 * k + 1, 20):  # As many as the Lanczos method would take at once.
+        matrix = np.stack([operator.matvec(unit) for unit in np.eye(size)])
+        values = np.linalg.eigvalsh((matrix + matrix.T) / 2)
+        if which == "LM":
+            values = values[np.argsort(-np.abs(values))[:k]]
+        else:
+            low = {"LA": 0, "SA": k, "BE": k // 2}[which]
+            values = np.concatenate([values[:low], values[size - (k - low) :]])
+    else:
+        if which == "BE" and k == 1:  # ARPACK takes it for two or more.
+            which = "LA"
+        start = np.random.default_rng(0).standard_normal(size)
+        # Of a matrix of zeros, as of a dead layer, ARPACK would complain.
+        values = np.zeros(k)
+        if np.any(operator.matvec(start)):
+            values = eigsh(
+                operator,
+                k,
+                which=which,
+                v0=start,
+                tol=_TOLERANCE,
+                return_eigenvectors=False,
+            )
+    order = np.argsort(-np.abs(values), kind="stable")
+    return Spectrum(values[order], operator.num_matvecs - before)
 
 
 @dataclass(frozen=True)
@@ -139,27 +105,20 @@ class Trace:
     Args:
         value: The mean over the random vectors.
         standard_error: The standard error of that mean.
-        products: How many products with the matrix it took.
+        num_matvecs: How many products with the matrix it took.
     """
 
     value: float
     standard_error: float
-    products: int
+    num_matvecs: int
 
 
 def trace(
-    model: keras.Model | Objective,
-    x: Any = None,
-    y: Any = None,
-    loss: Any = None,
-    layer: str | keras.Layer | None = None,
-    probes: int = 30,
-    seed: int | None = None,
-    batch_size: int = 1024,
+    operator: CurvatureOperator, num_vectors: int = 30, seed: int | None = None
 ) -> Trace:
-    """Estimates the trace of the Hessian of the loss, by Hutchinson's method.
+    """Estimates the trace of a curvature operator, by Hutchinson's method.
 
-    The mean of `v^T H v` over random vectors `v` of signs is the trace. Its standard
+    The mean of `v^T A v` over random vectors `v` of signs is the trace. Its standard
     error falls with the root of their number; a diagonal matrix has none.
 
     Examples:
@@ -169,34 +128,28 @@ def trace(
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     >>> model.compile(loss="mse")
     >>> x = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
-    >>> diagnostics.trace(model, x, np.zeros((4, 1)), probes=2)
-    Trace(value=6.0, standard_error=0.0, products=2)
+    >>> objective = diagnostics.Objective(model, x, np.zeros((4, 1)))
+    >>> diagnostics.trace(diagnostics.HessianOperator(objective), num_vectors=2)
+    Trace(value=6.0, standard_error=0.0, num_matvecs=2)
 
     Args:
-        model: A built model, or an `Objective`, which then has the data and loss.
-        x: Inputs, an array `(samples, ...)`, or a list or dictionary of arrays.
-        y: Targets, as the loss takes them.
-        loss: A loss in place of the compiled one. Defaults to `None`.
-        layer: A layer, its name, or that of one of its weights. Defaults to `None`:
-            all trainable weights.
-        probes: How many random vectors, two or more. Defaults to `30`.
-        seed: A seed for them, or `None` for a new one. Defaults to `None`.
-        batch_size: Samples that are evaluated at a time. Defaults to `1024`.
+        operator: A `HessianOperator` or `GaussNewtonOperator`.
+        num_vectors: How many random vectors, two or more. Defaults to `30`.
+        seed: A seed for the vectors, or `None` for a new one. Defaults to `None`.
 
     Raises:
-        ValueError: As `hessian` does, or if `probes` is less than two.
+        ValueError: If `num_vectors` is less than two, or if the loss or the products
+            are not finite.
 
     Reference:
         Hutchinson, 1990, "A stochastic estimator of the trace of the influence matrix
         for Laplacian smoothing splines".
     """
-    probes = int(check_real("probes", probes, least=2))
-    objective = as_objective(model, x, y, loss, batch_size)
-    block = Block(objective.hessian_product, objective.places(layer), objective.weights)
-    signs = _signs(probes, block.shape[0], seed)
-    forms = np.array([sign @ block.matvec(sign) for sign in signs])
-    error = forms.std(ddof=1) / np.sqrt(probes)
-    return Trace(float(forms.mean()), float(error), block.products)
+    num_vectors = int(check_real("num_vectors", num_vectors, least=2))
+    signs = _signs(num_vectors, operator.shape[0], seed)
+    forms = np.array([operator.quadratic_form(sign) for sign in signs])
+    error = forms.std(ddof=1) / np.sqrt(num_vectors)
+    return Trace(float(forms.mean()), float(error), num_vectors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,16 +157,16 @@ class SpectralDensity:
     """Where the eigenvalues of a matrix lie.
 
     Args:
-        nodes: Ritz values `(probes, steps)`.
+        nodes: Ritz values `(vectors, steps)`.
         weights: The part of all eigenvalues that each stands for; they sum to one.
         size: How many eigenvalues the matrix has.
-        products: How many products with the matrix it took.
+        num_matvecs: How many products with the matrix it took.
     """
 
     nodes: np.ndarray
     weights: np.ndarray
     size: int
-    products: int
+    num_matvecs: int
 
     def moment(self, power: int) -> float:
         """Returns the mean of the eigenvalues to a power."""
@@ -245,40 +198,27 @@ class SpectralDensity:
         Raises:
             ImportError: If matplotlib is not installed.
         """
-        try:
-            from matplotlib.figure import Figure
-        except ImportError as error:
-            raise ImportError(
-                "A plot needs matplotlib: pip install matplotlib"
-            ) from error
-
         margin = 0.05 * float(np.ptp(self.nodes)) or 1.0
         at = np.linspace(self.nodes.min() - margin, self.nodes.max() + margin, 1001)
         density = self.density(at, width)
-        figure = Figure(layout="constrained")
-        axes = figure.subplots()
+        figure, axes = new_figure()
         axes.semilogy(at, density)
         # What is far below a single eigenvalue is nothing.
         axes.set_ylim(bottom=1e-3 * density.max() / self.size)
-        axes.set(xlabel="eigenvalue of the Hessian", ylabel="density")
+        axes.set(xlabel="eigenvalue", ylabel="density")
         return figure
 
 
 def spectral_density(
-    model: keras.Model | Objective,
-    x: Any = None,
-    y: Any = None,
-    loss: Any = None,
-    layer: str | keras.Layer | None = None,
-    probes: int = 8,
+    operator: CurvatureOperator,
+    num_vectors: int = 8,
     steps: int = 40,
     seed: int | None = None,
-    batch_size: int = 1024,
 ) -> SpectralDensity:
     """Estimates the density of all eigenvalues, by stochastic Lanczos quadrature.
 
     From a random vector `v` of signs, the Lanczos method gives Ritz values and weights
-    with the moments `v^T H^p v / v^T v` for `p < 2 steps`; their mean over `v` is that
+    with the moments `v^T A^p v / v^T v` for `p < 2 steps`; their mean over `v` is that
     of the eigenvalues to the power `p`. Outlying eigenvalues are found exactly, and of
     the bulk its shape.
 
@@ -290,42 +230,38 @@ def spectral_density(
     >>> model = keras.Sequential([keras.Input((2,)), layer])
     >>> model.compile(loss="mse")
     >>> x = np.array([[3.0, 0.0], [0.0, 1.0]])
-    >>> spectrum = diagnostics.spectral_density(model, x, np.zeros((2, 1)), probes=1)
-    >>> print(spectrum.nodes.round(4), spectrum.weights.round(4))
+    >>> objective = diagnostics.Objective(model, x, np.zeros((2, 1)))
+    >>> hessian = diagnostics.HessianOperator(objective)
+    >>> density = diagnostics.spectral_density(hessian, num_vectors=1)
+    >>> print(density.nodes.round(4), density.weights.round(4))
     [[1. 9.]] [[0.5 0.5]]
 
     Args:
-        model: A built model, or an `Objective`, which then has the data and loss.
-        x: Inputs, an array `(samples, ...)`, or a list or dictionary of arrays.
-        y: Targets, as the loss takes them.
-        loss: A loss in place of the compiled one. Defaults to `None`.
-        layer: A layer, its name, or that of one of its weights. Defaults to `None`:
-            all trainable weights.
-        probes: How many random vectors. Defaults to `8`.
+        operator: A `HessianOperator` or `GaussNewtonOperator`.
+        num_vectors: How many random vectors. Defaults to `8`.
         steps: Products for each, fewer where there are fewer weights. Defaults to
             `40`.
         seed: A seed for the vectors, or `None` for a new one. Defaults to `None`.
-        batch_size: Samples that are evaluated at a time. Defaults to `1024`.
 
     Raises:
-        ValueError: As `hessian` does, or if `probes` or `steps` is less than one.
+        ValueError: If `num_vectors` or `steps` is less than one, or if the loss or the
+            products are not finite.
 
     Reference:
         [Ghorbani et al., 2019](https://arxiv.org/abs/1901.10159), section 2.
     """
-    probes, steps = (
+    num_vectors, steps = (
         int(check_real(name, value, least=1))
-        for name, value in (("probes", probes), ("steps", steps))
+        for name, value in (("num_vectors", num_vectors), ("steps", steps))
     )
-    objective = as_objective(model, x, y, loss, batch_size)
-    block = Block(objective.hessian_product, objective.places(layer), objective.weights)
-    size = block.shape[0]
+    size, before = operator.shape[0], operator.num_matvecs
 
     def product(vectors: np.ndarray) -> np.ndarray:
-        return np.stack([block.matvec(vector) for vector in vectors])
+        return np.stack([operator.matvec(vector) for vector in vectors])
 
-    nodes, weights, _ = lanczos(product, _signs(probes, size, seed), steps)
-    return SpectralDensity(nodes, weights / probes, size, block.products)
+    nodes, weights, _ = lanczos(product, _signs(num_vectors, size, seed), steps)
+    taken = operator.num_matvecs - before
+    return SpectralDensity(nodes, weights / num_vectors, size, taken)
 
 
 def _signs(count: int, size: int, seed: int | None) -> np.ndarray:

@@ -9,7 +9,7 @@ from keras import tree
 from keras_inits.inspection.batches import evaluate
 
 
-def judge(model: keras.Model, loss: Any) -> keras.Model:
+def loss_model(model: keras.Model, loss: Any) -> keras.Model:
     """Returns the model that says what the loss of outputs is.
 
     Args:
@@ -20,7 +20,7 @@ def judge(model: keras.Model, loss: Any) -> keras.Model:
         ValueError: If the model is not compiled and there is no loss.
     """
     if loss is not None:
-        other = keras.Sequential(name="judge")
+        other = keras.Sequential(name="loss")
         other.compile(loss=loss)
         return other
     if not model.compiled:
@@ -28,16 +28,16 @@ def judge(model: keras.Model, loss: Any) -> keras.Model:
     return model
 
 
-def check_loss(judge: keras.Model, model: keras.Model, x: Any) -> None:
-    """Raises an error if neither `judge` nor the layers of the model have a loss.
+def check_loss(loss_model: keras.Model, model: keras.Model, x: Any) -> None:
+    """Raises an error if neither `loss_model` nor the layers of the model have a loss.
 
     Args:
-        judge: From `judge`.
+        loss_model: From `loss_model`.
         model: The model, whose layers may add to the loss.
         x: Inputs.
     """
-    own = type(judge).compute_loss is not keras.Model.compute_loss
-    if judge.loss is None and not own:
+    own = type(loss_model).compute_loss is not keras.Model.compute_loss
+    if loss_model.loss is None and not own:
         with keras.StatelessScope(collect_losses=True):
             evaluate(model, x)
             if not model.losses:

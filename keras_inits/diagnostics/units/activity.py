@@ -13,12 +13,13 @@ from keras import ops
 from keras_inits.diagnostics.units.observer import Recorder
 from keras_inits.diagnostics.units.statistics import TOLERANCE, UNSEEN, Columns
 from keras_inits.inspection.batches import batches, check_inputs, evaluate
+from keras_inits.utils.table import ResultTable, TableResult
 
 STATES = ("dead", "saturated", "constant", "duplicate")
 """What may be wrong with a unit, in the order in which the first that holds is said."""
 
 QUANTITIES = (
-    *(f"{state}_fraction" for state in (*STATES, "still")),
+    *(f"{state}_fraction" for state in (*STATES, "inactive")),
     *("mean", "sd"),
 )
 """What a layer is described by."""
@@ -48,8 +49,8 @@ class LayerActivity:
             within any batch (2 ** -8 in float16, 2 ** -5 in bfloat16).
         duplicate: Outputs equal to those of another unit of the layer on all samples,
             to about 1e-5 of their size.
-        still: Units that pass nothing on, whatever their state: they are dead, or their
-            outputs do not depend on the sample.
+        inactive: Units that pass nothing on, whatever their state: they are dead, or
+            their outputs do not depend on the sample.
         unit_mean: Mean of the outputs of each unit.
         mean: Mean of the outputs of the layer, over units and samples.
         sd: Their standard deviation; less than about 1e-3 of the mean is rounding.
@@ -63,7 +64,7 @@ class LayerActivity:
     saturated: np.ndarray
     constant: np.ndarray
     duplicate: np.ndarray
-    still: np.ndarray
+    inactive: np.ndarray
     unit_mean: np.ndarray
     mean: np.ndarray
     sd: np.ndarray
@@ -71,15 +72,36 @@ class LayerActivity:
     can_saturate: bool
 
     def quantities(self) -> dict[str, np.ndarray]:
-        """Returns the part of the units in each state and still, and mean and sd."""
-        kinds = (*STATES, "still")
+        """Returns the part of the units in each state and inactive, and mean and sd."""
+        kinds = (*STATES, "inactive")
         fractions = {f"{s}_fraction": getattr(self, s).mean(axis=-1) for s in kinds}
         return {**fractions, "mean": self.mean, "sd": self.sd}
 
     @property
     def collapsed(self) -> np.ndarray:
         """Whether all units of the layer are dead or constant: it passes nothing on."""
-        return np.asarray(self.still.all(axis=-1))
+        return np.asarray(self.inactive.all(axis=-1))
+
+
+class Activity(TableResult, list[LayerActivity]):
+    """What the units of each layer did over some samples.
+
+    It is a list of `LayerActivity`, which prints as a table of the part of the units in
+    each state; in a `Population` of means over the members.
+    """
+
+    def to_table(self) -> ResultTable:
+        """Returns the table."""
+        columns = ["layer", "units", *STATES, "inactive", "mean", "sd"]
+        rows = [
+            [
+                f"{layer.layer}, {layer.activation}",
+                layer.unit_mean.shape[-1],
+                *(float(np.mean(value)) for value in layer.quantities().values()),
+            ]
+            for layer in self
+        ]
+        return ResultTable(columns, rows)
 
 
 def activity(
@@ -87,7 +109,7 @@ def activity(
     x: Any,
     batch_size: int = 256,
     layers: Sequence[str] | None = None,
-) -> list[LayerActivity]:
+) -> Activity:
     """Tells which units of a network are dead, saturated, constant or duplicates.
 
     The network is evaluated on `x` as in inference, and nothing in it is changed. A
@@ -115,8 +137,9 @@ def activity(
         layers: Names of the layers to look at. Defaults to all with an activation.
 
     Returns:
-        One `LayerActivity` a layer, in the order in which they are evaluated. A layer
-        that is fed twice counts once if it has weights, and else once a call.
+        A list with one `LayerActivity` a layer, in the order in which they are
+        evaluated; it prints as a table. A layer that is fed twice counts once if it has
+        weights, and else once a call.
 
     Raises:
         ValueError: If the model cannot take `x`, if `x` has no sample, if a name is
@@ -129,7 +152,7 @@ def activity(
         _, layout, added = recorder(functools.partial(evaluate, model, part), batch)
         added = ops.convert_to_numpy(added).astype("float64")
         found[layout] = found.get(layout, 0) + added
-    return read(found)
+    return Activity(read(found))
 
 
 def read(found: Mapping[tuple[Columns, ...], np.ndarray]) -> list[LayerActivity]:
@@ -162,12 +185,12 @@ def read(found: Mapping[tuple[Columns, ...], np.ndarray]) -> list[LayerActivity]
 def _classified(columns: Columns, rows: np.ndarray) -> LayerActivity:
     samples, batches, total, *projections, squares, active, varying = rows
     # Of a batch of one sample it cannot be said whether an output depends on it.
-    still = (varying == 0) & (samples > batches)
+    inactive = (varying == 0) & (samples > batches)
     can_die = columns.kind not in _NEVER_DEAD
     can_saturate = columns.kind in _SATURATING
     dead = (active == 0) & can_die
     saturated = (active <= (1 - SATURATED) * samples) & can_saturate & ~dead
-    constant = still & ~dead & ~saturated
+    constant = inactive & ~dead & ~saturated
     # Each of them is about the norm of the outputs over all samples, or less.
     values = np.array([total / np.sqrt(samples), *projections])
     others = np.where(dead | saturated | constant, np.nan, values)
@@ -181,7 +204,7 @@ def _classified(columns: Columns, rows: np.ndarray) -> LayerActivity:
         saturated,
         constant,
         duplicate,
-        dead | still,
+        dead | inactive,
         total / samples,
         mean,
         np.sqrt(np.maximum(variance, 0)),

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_inits import diagnostics
+from keras_inits.diagnostics import Objective, stable_learning_rate
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -17,7 +17,7 @@ def test_a_quadratic_converges_just_below_the_limit_and_diverges_just_above():
     )
     model.compile(loss="mse")
     before = model.get_weights()
-    rate = diagnostics.stable_learning_rate(model, x, y, steps=600, margin=0.02)
+    rate = stable_learning_rate(Objective(model, x, y), steps=600, margin=0.02)
     largest = np.linalg.eigvalsh(2 * x.T @ x / 40)[-1]
     assert rate.largest == pytest.approx(largest, rel=1e-6)
     assert rate.norm == rate.largest
@@ -36,16 +36,16 @@ def test_a_quadratic_converges_just_below_the_limit_and_diverges_just_above():
 
 def test_it_runs_on_each_side_unless_told_not_to(data, network):
     model = network()
-    below, above = diagnostics.stable_learning_rate(model, *data).runs.items()
+    below, above = stable_learning_rate(Objective(model, *data)).runs.items()
     assert below[0] < above[0] and below[1].shape == above[1].shape == (21,)
-    assert diagnostics.stable_learning_rate(model, *data, steps=0).runs == {}
+    assert stable_learning_rate(Objective(model, *data), steps=0).runs == {}
 
 
 def test_a_run_that_is_not_finite_ends_at_infinity(data):
     model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3)])
     model.compile(loss="mse")
     # It grows by 1 - 1.9 * 2 = -2.8 a step.
-    rate = diagnostics.stable_learning_rate(model, *data, steps=400, margin=0.9)
+    rate = stable_learning_rate(Objective(model, *data), steps=400, margin=0.9)
     above = rate.runs[max(rate.runs)]
     assert np.isfinite(above[0]) and np.isinf(above[-1])
 
@@ -53,11 +53,11 @@ def test_a_run_that_is_not_finite_ends_at_infinity(data):
 def test_negative_curvature(data):
     model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3)])
     model.compile(loss=lambda y, outputs: -keras.ops.mean((y - outputs) ** 2))
-    objective = diagnostics.Objective(model, *data)
+    objective = Objective(model, *data)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
-        rate = diagnostics.stable_learning_rate(objective, steps=5)
+        rate = stable_learning_rate(objective, steps=5)
     assert [str(warning.message)[:24] for warning in caught] == [
         "No curvature is positive"
     ]
@@ -70,4 +70,4 @@ def test_negative_curvature(data):
 def test_numbers_that_will_not_do(arguments, data, network):
     (name,) = arguments
     with pytest.raises(ValueError, match=f"`{name}`.*Received: {name}="):
-        diagnostics.stable_learning_rate(network(), *data, **arguments)
+        stable_learning_rate(Objective(network(), *data), **arguments)

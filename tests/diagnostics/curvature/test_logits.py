@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from keras_inits.diagnostics import Objective
-from keras_inits.diagnostics.signal_propagation import propagation
+from keras_inits.diagnostics.signal_propagation import propagate
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="Others clip the probabilities."
@@ -60,7 +60,7 @@ def test_loss_of_saturated_outputs(build):
     assert plain > 20  # More than where probabilities are clipped at 1e-7.
     objective = Objective(model, X, y)
     assert objective.gradient()[0] == pytest.approx(plain, rel=1e-5)
-    assert propagation(objective).loss == pytest.approx(plain, rel=1e-5)
+    assert propagate(objective).loss == pytest.approx(plain, rel=1e-5)
 
 
 class Penalty(keras.Layer):

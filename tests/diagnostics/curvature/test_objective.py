@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_inits import diagnostics
+from keras_inits.diagnostics import HessianOperator, Objective, eigenvalues
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -18,7 +18,7 @@ def sparse(data):
 
 def test_products_are_those_of_the_explicit_matrix(data, network, explicit_hessian):
     model = network()
-    objective = diagnostics.Objective(model, *data)
+    objective = Objective(model, *data)
     matrix = explicit_hessian(model, *data)
     columns = [objective.hessian_product(unit) for unit in np.eye(objective.size)]
     np.testing.assert_allclose(columns, matrix, atol=1e-10)
@@ -29,8 +29,7 @@ def test_batches_give_the_result_of_all_samples(batch_size, data, network):
     model = network(kernel_regularizer="l2")
     vector = np.random.default_rng(0).normal(size=79)
     whole, parts = (
-        diagnostics.Objective(model, *data, batch_size=size)
-        for size in (64, batch_size)
+        Objective(model, *data, batch_size=size) for size in (64, batch_size)
     )
     for name in ("hessian_product", "gauss_newton_product"):
         expected = getattr(whole, name)(vector)
@@ -39,12 +38,10 @@ def test_batches_give_the_result_of_all_samples(batch_size, data, network):
 
 
 def test_a_penalty_on_weights_counts_once(data, network):
-    plain = diagnostics.Objective(network(), *data)
+    plain = Objective(network(), *data)
     regularizer = keras.regularizers.L2(0.3)
-    penalised = diagnostics.Objective(
-        network(kernel_regularizer=regularizer), *data, batch_size=6
-    )
-    vector = np.where(plain.places("first/kernel"), 1.0, 0.0)
+    penalised = Objective(network(kernel_regularizer=regularizer), *data, batch_size=6)
+    vector = np.where(plain.weight_mask("first/kernel"), 1.0, 0.0)
     added = penalised.hessian_product(vector) - plain.hessian_product(vector)
     np.testing.assert_allclose(added, 0.6 * vector, atol=1e-12)
 
@@ -52,9 +49,9 @@ def test_a_penalty_on_weights_counts_once(data, network):
 def test_a_given_loss_takes_the_place_of_the_compiled_one(data, network):
     x, y = sparse(data)
     model = network(last="softmax", kernel_regularizer="l2")
-    given = diagnostics.Objective(model, x, y, "sparse_categorical_crossentropy")
+    given = Objective(model, x, y, "sparse_categorical_crossentropy")
     model.compile(loss="sparse_categorical_crossentropy")
-    loss, gradient = diagnostics.Objective(model, x, y).gradient()
+    loss, gradient = Objective(model, x, y).gradient()
     assert given.gradient()[0] == pytest.approx(loss, rel=1e-12)
     np.testing.assert_allclose(given.gradient()[1], gradient, atol=1e-12)
     assert loss == pytest.approx(model.evaluate(x, y, verbose=0), rel=1e-6)
@@ -66,7 +63,7 @@ def own_loss(y, outputs):
 
 def test_a_loss_of_ones_own(data, network, explicit_hessian):
     model = network()
-    objective = diagnostics.Objective(model, *data, loss=own_loss)
+    objective = Objective(model, *data, loss=own_loss)
     matrix = explicit_hessian(model, *data, own_loss)
     vector = np.linspace(-1, 1, objective.size)
     np.testing.assert_allclose(
@@ -131,7 +128,7 @@ def shared():
 def test_any_network(build, data):
     model, shaped = build()
     before = values(model)
-    objective = diagnostics.Objective(model, *shaped(*data), batch_size=12)
+    objective = Objective(model, *shaped(*data), batch_size=12)
     weights = objective.weights
     vector = np.random.default_rng(1).normal(size=objective.size)
     step = 1e-5 * vector
@@ -147,46 +144,46 @@ def test_any_network(build, data):
 
 def test_it_follows_the_weights_of_the_model(data, network):
     model = network()
-    objective = diagnostics.Objective(model, *data)
+    objective = Objective(model, *data)
     vector = np.ones(objective.size)
     weights = objective.weights
     first = objective.hessian_product(vector)
     model.layers[0].kernel.assign(2 * model.layers[0].kernel)
-    fresh = diagnostics.Objective(model, *data)
+    fresh = Objective(model, *data)
     np.testing.assert_array_equal(
         objective.hessian_product(vector), fresh.hessian_product(vector)
     )
     np.testing.assert_array_equal(objective.hessian_product(vector, weights), first)
 
 
-def test_places(data, network):
+def test_weight_mask(data, network):
     model = network()
-    objective = diagnostics.Objective(model, *data)
+    objective = Objective(model, *data)
     assert [
-        objective.places(name).sum() for name in ("first", "first/kernel", None)
+        objective.weight_mask(name).sum() for name in ("first", "first/kernel", None)
     ] == [
         36,
         30,
         79,
     ]
     np.testing.assert_array_equal(
-        objective.places(model.layers[1]), objective.places("second")
+        objective.weight_mask(model.layers[1]), objective.weight_mask("second")
     )
     model.layers[0].trainable = False
-    frozen = diagnostics.Objective(model, *data)
+    frozen = Objective(model, *data)
     assert frozen.size == 43
     with pytest.raises(ValueError, match="Unknown layer with trainable.*layer=first"):
-        frozen.places("first")
+        frozen.weight_mask("first")
 
 
 def test_layers_of_one_name(data):
     layers = [keras.layers.Dense(3, name="same") for _ in range(2)]
     block = keras.Sequential([keras.Input((5,)), layers[0]])
     model = keras.Sequential([keras.Input((5,)), block, layers[1]])
-    objective = diagnostics.Objective(model, *data, loss="mse")
+    objective = Objective(model, *data, loss="mse")
     with pytest.raises(ValueError, match="Several layers.*Received: layer=same"):
-        objective.places("same")
-    assert objective.places(layers[0]).nonzero()[0].tolist() == list(range(18))
+        objective.weight_mask("same")
+    assert objective.weight_mask(layers[0]).nonzero()[0].tolist() == list(range(18))
 
 
 def unbuilt():
@@ -208,7 +205,7 @@ def frozen():
 )
 def test_models_that_will_not_do(build, message, data):
     with pytest.raises(ValueError, match=message):
-        diagnostics.Objective(build(), *data, loss="mse")
+        Objective(build(), *data, loss="mse")
 
 
 @pytest.mark.parametrize("compiled", [True, False])
@@ -217,7 +214,7 @@ def test_without_a_loss(compiled, data):
     if compiled:
         model.compile("sgd")
     with pytest.raises(ValueError, match="compiled with a loss.*loss=None"):
-        diagnostics.Objective(model, *data)
+        Objective(model, *data)
 
 
 @pytest.mark.parametrize(
@@ -230,19 +227,19 @@ def test_without_a_loss(compiled, data):
 )
 def test_data_that_does_not_fit(change, message, data, network):
     with pytest.raises(ValueError, match=message):
-        diagnostics.Objective(network(), *change(*data))
+        Objective(network(), *change(*data))
 
 
 def test_a_sum_over_samples_must_be_one_batch(data, network):
     loss = keras.losses.MeanSquaredError(reduction="sum")
     model = network(loss=loss)
     with pytest.raises(ValueError, match="reduction='sum', 20 samples, batch_size=8"):
-        diagnostics.Objective(model, *data, batch_size=8)
+        Objective(model, *data, batch_size=8)
     mean = network()
     vector = np.ones(79)
     np.testing.assert_allclose(
-        diagnostics.Objective(model, *data).hessian_product(vector),
-        20 * diagnostics.Objective(mean, *data).hessian_product(vector),
+        Objective(model, *data).hessian_product(vector),
+        20 * Objective(mean, *data).hessian_product(vector),
         rtol=1e-10,
     )
 
@@ -251,9 +248,9 @@ def test_a_loss_that_is_not_finite(data, network):
     model = network()
     model.layers[1].kernel.assign(np.full((6, 4), np.nan))
     with pytest.raises(ValueError, match="must be finite.*the loss is nan"):
-        diagnostics.hessian(model, *data)
+        eigenvalues(HessianOperator(Objective(model, *data)))
 
 
 def test_vectors_of_another_length(data, network):
     with pytest.raises(ValueError, match=r"one entry a weight, 79.*shape=\(78,\)"):
-        diagnostics.Objective(network(), *data).hessian_product(np.ones(78))
+        Objective(network(), *data).hessian_product(np.ones(78))

@@ -170,7 +170,7 @@ def test_batches_of_one_sample():
     model = keras.Sequential([keras.Input((2,)), layers.Dense(3)])
     with pytest.warns(UserWarning, match="Batches of one sample"):
         (layer,) = diagnostics.activity(model, np.zeros((4, 2)), batch_size=1)
-    assert not layer.constant.any() and not layer.still.any()
+    assert not layer.constant.any() and not layer.inactive.any()
 
 
 @pytest.mark.parametrize(
