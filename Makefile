@@ -9,8 +9,8 @@ PYTHON ?= python3 python3.13 python3.12 python3.11
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# A Python that starts, is one of requires-python in pyproject.toml, and can make .venv
-# (Debian ships venv without ensurepip).
+# A Python that starts, has wheels of TensorFlow, and can make .venv (Debian ships venv
+# without ensurepip).
 FITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 INSTALL := .venv/bin/python -m pip install --quiet --editable ".[dev]"
 

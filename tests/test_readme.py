@@ -7,6 +7,8 @@ import keras
 import pytest
 from sklearn.datasets import load_digits
 
+import keras_inits
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -41,6 +43,8 @@ def names(tmp_path_factory):
         return model
 
     return {
+        "keras": keras,
+        "keras_inits": keras_inits,
         "x": x / 16,
         "y": y,
         "model": build_and_compile("he_normal"),
@@ -55,7 +59,9 @@ def test_python_runs(place, names, capsys):
     code = BLOCKS[place]
     for whole, part in SMALLER.items():
         code = code.replace(whole, part)
-    exec(compile(code, f"README.md, block {place + 1}", "exec"), names)  # noqa: S102
+    # The first is complete; what the others take as given is not its model.
+    namespace = names if place else {}
+    exec(compile(code, f"README.md, block {place + 1}", "exec"), namespace)  # noqa: S102
 
 
 def test_smaller_work_is_that_of_the_readme():

@@ -266,7 +266,7 @@ def _assign(states: list[Any], values: list[np.ndarray]) -> None:
 
 def _stacked(population: Population) -> list[np.ndarray]:
     """Returns each variable of the network, stacked over the members."""
-    packing = population._hidden.packing
+    packing = population._state.packing
     return [
         np.array(keras.ops.convert_to_numpy(values))
         for values in packing.unpack([m.value for m in population._matrices])

@@ -119,7 +119,7 @@ def graphs(population: Any, bare: Any, x: Any, y: Any) -> dict[str, Callable[[],
     from keras_inits.population.dense_stack import DenseStack, chain
     from keras_inits.population.forward import Batch
 
-    forward, matrices = population._hidden.forward, population._matrices
+    forward, matrices = population._state.forward, population._matrices
     for layer in bare.layers:
         layer.use_bias, layer.activation = False, keras.activations.linear
     stack, products = forward.stack, DenseStack(chain(bare) or [])

@@ -1,7 +1,6 @@
 """Samples, a batch at a time, as often as a calibration needs them."""
 
-from collections.abc import Iterator, Sequence
-from types import SimpleNamespace
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -113,7 +112,10 @@ class _Probe(keras.Model):
         """Has no weights of its own, so that it is built."""
         super().__init__(name="probe")
         self.model = model
-        self._hidden = SimpleNamespace(part=part, watched=kernel_layers(model))
+        self.part = part
+        watched = kernel_layers(model)
+        # Out of Keras' sight, which would take them for layers of its own.
+        self._watched: Callable[[], list[keras.Layer]] = lambda: watched
         self.built = True
         # XLA takes longer to compile than it saves; JAX compiles by nothing else.
         self.compile(jit_compile=keras.backend.backend() == "jax")
@@ -121,18 +123,18 @@ class _Probe(keras.Model):
     @property
     def watched(self) -> list[keras.Layer]:
         """The layers, in the order of the outputs."""
-        return self._hidden.watched
+        return self._watched()
 
     def call(self, inputs: Any) -> list[list[Any]]:
         """Returns a list for each layer, with a tensor for each of its calls."""
-        found: dict[keras.Layer, list[Any]] = {layer: [] for layer in self.watched}
+        tensors: dict[keras.Layer, list[Any]] = {layer: [] for layer in self.watched}
 
         def receive(call: LayerCall) -> None:
-            found[call.layer].append(getattr(call, self._hidden.part))
+            tensors[call.layer].append(getattr(call, self.part))
 
         with observed(self.watched, receive):
             self.model(inputs, training=False)
-        return list(found.values())
+        return list(tensors.values())
 
 
 class Moments:

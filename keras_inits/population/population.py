@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from types import SimpleNamespace
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -26,6 +26,32 @@ _STEPS = (
     "fit evaluate predict train_step test_step predict_step make_train_function "
     "make_test_function make_predict_function"
 ).split()
+
+
+@dataclass
+class _State:
+    """What a population is made of, out of Keras' sight.
+
+    Keras would take the variables of what a model holds for those of the model, but
+    those of a population are `matrices`, and no member's own.
+
+    Args:
+        build: Builds a member.
+        members: What `build` is given for each member.
+        network: The network that is evaluated for all members.
+        packing: How its variables lie in the matrices of the population.
+        forward: Evaluates it.
+        logs: What the last `fit` logged of each member.
+        metrics: The loss and metrics of every member; `None` until compiled.
+    """
+
+    build: members_module.Build
+    members: list[dict[str, Any]]
+    network: keras.Model
+    packing: Packing
+    forward: Forward
+    logs: MemberLogs
+    metrics: MemberMetrics | None = None
 
 
 class Population(keras.Model):
@@ -91,20 +117,23 @@ class Population(keras.Model):
         super().__init__(name=name, autocast=False)
         members = members_module.check(members)
         model = members_module.build_one(build, members[0])
-        # Out of Keras' sight: the variables of this model hold no member.
         _check_steps(model)
         if keras.backend.backend() == "tensorflow":
             keras_private.map_bitcast()
-        self._hidden = SimpleNamespace(build=build, members=members, model=model)
-        self._hidden.logs, self._hidden.metrics = MemberLogs(None), None
         states = members_module.initial_states(build, members, model)
-        # Not a mere attribute: Keras would take its variables for those of this model.
-        self._hidden.packing = packing = Packing(members_module.variables(model))
+        packing = Packing(members_module.variables(model))
+        self._state = _State(
+            build=build,
+            members=members,
+            network=model,
+            packing=packing,
+            forward=Forward(model, packing, len(members)),
+            logs=MemberLogs(None),
+        )
         self._matrices = [
             self._add_matrix(*group[0], group[1])
             for group in zip(packing.groups.items(), packing.pack(states), strict=True)
         ]
-        self._hidden.forward = Forward(model, packing, len(members))
         self._member_seeds = [member.get("seed") for member in members]
         self.output_names = getattr(model, "output_names", None)
         self.built = True
@@ -121,7 +150,7 @@ class Population(keras.Model):
     @property
     def network(self) -> keras.Model:
         """The network that is evaluated for all members, with weights of its own."""
-        return self._hidden.model
+        return self._state.network
 
     def recorded(self, record: Record) -> contextlib.AbstractContextManager[list[Any]]:
         """Keeps, within a block, what is seen of each member as it is evaluated.
@@ -134,12 +163,12 @@ class Population(keras.Model):
             A context manager that yields a list; each evaluation of the population
             adds the tensors of all members, stacked.
         """
-        return self._hidden.forward.recorded(record)
+        return self._state.forward.recorded(record)
 
     @property
     def members(self) -> list[dict[str, Any]]:
         """What `build` is given for each member."""
-        return [dict(member) for member in self._hidden.members]
+        return [dict(member) for member in self._state.members]
 
     @property
     def seeds(self) -> list[int]:
@@ -149,21 +178,21 @@ class Population(keras.Model):
     @property
     def member_logs(self) -> dict[str, np.ndarray]:
         """What the last `fit` logged, an array `(epochs, members)` by name."""
-        logs = self._hidden.logs.member_logs
+        logs = self._state.logs.member_logs
         return {name: np.stack(rows) for name, rows in logs.items()}
 
     def log_members(self, name: str, values: np.ndarray) -> None:
         """Adds what a callback knows of each member in an epoch to `member_logs`."""
-        self._hidden.logs.member_logs.setdefault(name, []).append(values)
+        self._state.logs.member_logs.setdefault(name, []).append(values)
 
     def member(self, index: int) -> keras.Model:
         """Returns a member as an ordinary Keras model, with its present weights."""
-        member = self._hidden.members[index]
-        model = members_module.rebuild(self._hidden.build, member)
+        member = self._state.members[index]
+        model = members_module.rebuild(self._state.build, member)
         rows = [matrix[index : index + 1] for matrix in self._matrices]
         for variable, value in zip(
             members_module.variables(model),
-            self._hidden.packing.unpack(rows),
+            self._state.packing.unpack(rows),
             strict=True,
         ):
             variable.assign(value[0])
@@ -230,18 +259,27 @@ class Population(keras.Model):
             auto_scale_loss=False,
         )
         decays = changes_without_gradient(optimizer)
-        self._hidden.forward.decays = decays
-        self._hidden.metrics = MemberMetrics(self.network, len(self.members))
+        self._state.forward.decays = decays
+        self._state.metrics = MemberMetrics(self.network, len(self.members))
 
     @property
     def member_metrics(self) -> MemberMetrics:
-        """The loss and metrics of every member."""
-        return self._hidden.metrics
+        """The loss and metrics of every member.
+
+        Raises:
+            ValueError: If the population is not compiled.
+        """
+        if self._state.metrics is None:
+            raise ValueError(
+                "A population must be compiled before it has metrics. "
+                f"Received: {self.name}, which is not"
+            )
+        return self._state.metrics
 
     @property
     def metrics(self) -> list[Any]:
         """What Keras resets, and keeps the state of."""
-        return [] if self._hidden.metrics is None else [self._hidden.metrics]
+        return [] if self._state.metrics is None else [self._state.metrics]
 
     def get_config(self) -> dict[str, Any]:
         """Refuses: what `build` does cannot be saved.
@@ -326,7 +364,7 @@ class Population(keras.Model):
                 data.to_tensorflow() if isinstance(data, SeedBatches) else data
                 for data in (x, kwargs.get("validation_data"))
             )
-        self._hidden.logs = logs
+        self._state.logs = logs
         if self.optimizer is not None and not self.optimizer.built:
             # TensorFlow would trace a step that makes variables twice.
             self.optimizer.build(self.trainable_variables)
@@ -351,7 +389,7 @@ class Population(keras.Model):
         if isinstance(inputs, Batch):
             return inputs  # Of a step, whose outputs no one looks at.
         seed_of = self._seed_of if is_per_seed(inputs) else None
-        outputs, untrained, _ = self._hidden.forward.outputs(
+        outputs, untrained, _ = self._state.forward.outputs(
             self._matrices, inputs, seed_of, training
         )
         if training:
@@ -381,7 +419,7 @@ class Population(keras.Model):
         """Returns the sum of the losses of the members on the `Batch` in `x`."""
         metrics = self.member_metrics
         self._build_metrics(x)
-        losses, untrained, states = self._hidden.forward.step(
+        losses, untrained, states = self._state.forward.step(
             self._matrices,
             [ops.convert_to_tensor(state) for state in metrics.states],
             x,
@@ -428,7 +466,7 @@ class Population(keras.Model):
             dtype=dtype,
             initializer=lambda *args, **kwargs: values,
             trainable=trainable,
-            constraint=self._hidden.packing.constraint(group),
+            constraint=self._state.packing.constraint(group),
             name=name,
         )
 

@@ -22,7 +22,7 @@ def apart():
     """Returns a function that fits every member alone, as Keras fits a model."""
 
     def fit_apart(population, compiled, data_of, **fit):
-        build, one, fits = population._hidden.build, None, []
+        build, one, fits = population._state.build, None, []
         for member in population.members:
             seed = member.pop("seed")
             keras.utils.set_random_seed(seed)

@@ -38,9 +38,9 @@ def wide():
 
 
 def assert_paths_agree(population, inputs):
-    assert population._hidden.forward.stack is not None
+    assert population._state.forward.stack is not None
     fast = population(inputs)
-    population._hidden.forward.stack = None
+    population._state.forward.stack = None
     general = population(inputs)
     assert fast.shape == general.shape and fast.dtype == general.dtype
     np.testing.assert_allclose(fast, general, rtol=1e-5, atol=1e-6)

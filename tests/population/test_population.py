@@ -169,7 +169,7 @@ def test_weights_after_20_steps(
     monkeypatch.setenv("TF_NUM_INTEROP_THREADS", "2")
     population = Population(build, MEMBERS)
     if keras.backend.backend() == "tensorflow":
-        assert len(population._hidden.forward.parts) == (2 if threads == "1" else 1)
+        assert len(population._state.forward.parts) == (2 if threads == "1" else 1)
     assert_as_apart(population, compiled, DATA[build], LABELS, batch_size=8, epochs=4)
 
 
