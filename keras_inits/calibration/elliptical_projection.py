@@ -9,8 +9,10 @@ import numpy as np
 from keras_inits.calibration.base import calibrate, measure_logits
 from keras_inits.calibration.data import Data
 from keras_inits.calibration.layers import activations, array, input_moments, treatable
+from keras_inits.calibration.registry import register
 from keras_inits.calibration.report import CalibrationReport
 from keras_inits.initializers.elliptical_projection import (
+    EllipticalProjection,
     OrthoEP,
     RandomEP,
     logistic_variance,
@@ -23,6 +25,12 @@ from keras_inits.utils.validation import check_choice, check_real
 _BASES = {"random": RandomEP, "orthogonal": OrthoEP}
 
 
+def _arguments(initializer: RandomEP | OrthoEP) -> dict[str, Any]:
+    base = "random" if isinstance(initializer, RandomEP) else "orthogonal"
+    return {"base": base, "logit_std": initializer.logit_std}
+
+
+@register(EllipticalProjection, data="required", arguments=_arguments)
 def elliptical_projection(
     model: keras.Layer,
     x: Any,

@@ -5,12 +5,14 @@ import numpy as np
 
 from keras_inits.calibration.base import calibrate, measure_weights
 from keras_inits.calibration.layers import array, treatable
+from keras_inits.calibration.registry import register
 from keras_inits.calibration.report import CalibrationReport
 from keras_inits.initializers.gsm import GSM
 from keras_inits.inspection.activations import kind_of, name_of
 from keras_inits.inspection.layers import check_model
 
 
+@register(GSM, arguments=lambda gsm: {"submatrix": gsm.submatrix, "odd": gsm.odd})
 def gsm(
     model: keras.Layer,
     submatrix: str = "he_normal",

@@ -5,10 +5,11 @@ from typing import Any
 
 import keras
 
-from keras_inits import calibration, suitability
+from keras_inits import suitability
 from keras_inits.calibration.base import calibrate, measure_weights, seeds
+from keras_inits.calibration.registry import calibration_of
 from keras_inits.calibration.report import CalibrationReport
-from keras_inits.initializers import GSM, RAI, OrthoEP, RandomEP, registration
+from keras_inits.initializers import registration
 from keras_inits.inspection.keras_private import has_own_weights
 from keras_inits.inspection.layers import check_model, leaf_layers
 
@@ -67,26 +68,24 @@ def initialize(
             then as it was.
     """
     check_model(model)
-    if initializer == "lsuv":
-        if x is None:
-            raise ValueError("'lsuv' needs samples. Received: x=None")
-        return calibration.lsuv(model, x, seed=seed, strict=strict)
-    if initializer == "jacobian_norm":
-        return calibration.jacobian_norm(model, x, seed=seed, strict=strict)
-
-    given = registration.get(initializer)
-    if seed is None:
-        seed = _own_seed(given)
-    if isinstance(given, RAI):
-        return calibration.rai(model, seed, strict)
-    if isinstance(given, GSM):
-        return calibration.gsm(model, given.submatrix, given.odd, seed, strict)
-    projects = isinstance(given, RandomEP | OrthoEP)
-    if projects and x is not None:
-        base = "random" if isinstance(given, RandomEP) else "orthogonal"
-        return calibration.elliptical_projection(
-            model, x, base, given.logit_std, seed, strict
-        )
+    given = initializer
+    calibration = calibration_of(initializer)
+    if calibration is None:
+        given = registration.get(initializer)
+        calibration = calibration_of(given)
+        if seed is None:
+            seed = own_seed(given)
+    without_data = ""
+    if calibration is not None and calibration.data == "required" and x is None:
+        if calibration.initializer is None:
+            raise ValueError(f"'{initializer}' needs samples. Received: x=None")
+        calibration = None
+        without_data = "without data: biases do not centre the logits"
+    if calibration is not None:
+        arguments = calibration.arguments(given)
+        if calibration.data != "none":
+            arguments["x"] = x
+        return calibration.function(model, **arguments, seed=seed, strict=strict)
     name = initializer if isinstance(initializer, str) else type(given).__name__
     # The name in the table of facts, whatever form the initializer was given in.
     registered = (
@@ -95,8 +94,7 @@ def initialize(
         if type(registration.get(known)) is type(given)
     )
     suitability.warn_of_misfits(model, next(registered, name))
-    note = "without data: biases do not centre the logits" if projects else ""
-    return _draw_anew(model, given, name, note, seed, strict)
+    return _draw_anew(model, given, name, without_data, seed, strict)
 
 
 def _draw_anew(
@@ -168,7 +166,7 @@ def _reseeded(initializer: Any, seed: int) -> Any:
     return type(initializer).from_config({**config, "seed": seed})
 
 
-def _own_seed(initializer: Any) -> int | None:
+def own_seed(initializer: Any) -> int | None:
     """Returns the seed that an initializer was given, or None."""
     if not isinstance(initializer, keras.Initializer):
         return None

@@ -17,6 +17,7 @@ from keras_inits.calibration.layers import (
     by_feature,
     treatable,
 )
+from keras_inits.calibration.registry import register
 from keras_inits.calibration.report import CalibrationReport
 from keras_inits.inspection.activations import kind_of, name_of
 from keras_inits.inspection.batches import evenly_spaced
@@ -30,6 +31,7 @@ _LEAST, _MOST = -30, 30
 _STEPS = 40  # Of Lanczos at most: the norm is then right to some 1e-4.
 
 
+@register(data="optional")
 def jacobian_norm(
     model: keras.Layer,
     x: Any = None,

@@ -8,11 +8,13 @@ import numpy as np
 from keras_inits.calibration.base import calibrate, measure_logits
 from keras_inits.calibration.data import Data
 from keras_inits.calibration.layers import logit_moments, treatable
+from keras_inits.calibration.registry import register
 from keras_inits.calibration.report import CalibrationReport
 from keras_inits.inspection.layers import check_model
 from keras_inits.utils.validation import check_real
 
 
+@register(data="required")
 def lsuv(
     model: keras.Layer,
     x: Any,

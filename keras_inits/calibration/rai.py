@@ -4,11 +4,13 @@ import keras
 
 from keras_inits.calibration.base import calibrate, measure_weights
 from keras_inits.calibration.layers import treatable
+from keras_inits.calibration.registry import register
 from keras_inits.calibration.report import CalibrationReport
 from keras_inits.initializers.rai import RAI
 from keras_inits.inspection.layers import check_model
 
 
+@register(RAI)
 def rai(
     model: keras.Layer, seed: int | None = None, strict: bool = False
 ) -> CalibrationReport:

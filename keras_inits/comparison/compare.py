@@ -9,12 +9,13 @@ import numpy as np
 from keras import tree
 
 from keras_inits import suitability
-from keras_inits.calibration.initialize import initialize
+from keras_inits.calibration.initialize import initialize, own_seed
+from keras_inits.calibration.registry import calibration_of
 from keras_inits.callbacks import DeadUnitMonitor
 from keras_inits.comparison.result import Compared, Comparison
 from keras_inits.diagnostics.curvature import Objective
 from keras_inits.diagnostics.trainability import gradient_limit
-from keras_inits.initializers import GSM, RAI, registration
+from keras_inits.initializers import registration
 from keras_inits.population import Population
 from keras_inits.population.members import build_one
 from keras_inits.population.seeding import seeded
@@ -182,15 +183,8 @@ def _is_joint(given: Any) -> bool:
     """Tells whether an initializer is drawn over the whole model."""
     if isinstance(given, str):
         given = registration.get(given)
-    return isinstance(given, RAI | GSM)
-
-
-def _own_seed(given: Any) -> int | None:
-    """Returns the seed that an initializer draws with, whatever Keras' is."""
-    if not isinstance(given, keras.Initializer):
-        return None
-    seed = given.get_config().get("seed")
-    return seed if isinstance(seed, int) else None
+    calibration = calibration_of(given)
+    return calibration is not None and calibration.data == "none"
 
 
 def _built(
@@ -226,7 +220,7 @@ def _built(
         # Those of other packages, about how they are called, are not for the user.
         said += [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
         said = said[:1]
-        if (seed := _own_seed(given)) is not None:
+        if (seed := own_seed(given)) is not None:
             said.append(f"it is seeded with {seed}: the same draw for every seed")
         notes[name] = "; ".join(said)
     if not models:

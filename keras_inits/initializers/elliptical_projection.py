@@ -41,7 +41,7 @@ def logistic_variance(logit_std: float) -> float:
     return float(integral * math.sqrt(2 / math.pi))
 
 
-class _EllipticalProjection(RandomKernelInitializer):
+class EllipticalProjection(RandomKernelInitializer):
     """Scales the weights of each unit, drawn by a subclass, to one length."""
 
     def __init__(
@@ -70,7 +70,7 @@ class _EllipticalProjection(RandomKernelInitializer):
 
 
 @register
-class RandomEP(_EllipticalProjection):
+class RandomEP(EllipticalProjection):
     """Initializes logistic units to uniform weights of one length (random+EP).
 
     A logistic unit passes on the most information, by a bound on its entropy, where
@@ -112,7 +112,7 @@ class RandomEP(_EllipticalProjection):
 
 
 @register
-class OrthoEP(_EllipticalProjection):
+class OrthoEP(EllipticalProjection):
     """Initializes logistic units to orthogonal weights of one length (ortho+EP).
 
     It is `RandomEP` with the weights of Keras' `orthogonal` initializer in place of
