@@ -157,9 +157,9 @@ class Experiment:
         """
         if self.report is None:
             raise ValueError(
-                "An experiment must have rows of results to be reported. Run it with: "
-                f"python -m experiments {self.command}. Received: "
-                f"experiment={self.name}"
+                "An experiment must have cells to be reported; this one is reported by "
+                f"the command that runs it, python -m experiments {self.command}. "
+                f"Received: experiment={self.name}"
             )
         cells = self.select(preset, Options(epochs=epochs))
         command = f"python -m experiments {self.command}"
@@ -186,7 +186,7 @@ class Experiment:
         for name, value in changes.items():
             if name not in fields:
                 raise ValueError(
-                    f"`{name}` must be left out where cells have none of their own. "
+                    f"`{name}` must be left out where cells have no such field. "
                     f"Received: experiment={self.name}, {name}={value}"
                 )
         replaced: Cell = dataclasses.replace(cell, **changes)

@@ -324,9 +324,8 @@ def run(count: int, seed: int, folder: Path) -> None:
     report = _report(results, count, seed, backend)
     for part in report.parts:
         console.print(part.to_rich() if isinstance(part, Table) else part)
-    markdown, page = report.write(folder, f"report-{backend}-{seed}")
-    page.unlink()
-    console.print(markdown)
+    (page,) = report.write(folder, f"report-{backend}-{seed}")
+    console.print(page)
 
 
 def revision() -> str:

@@ -61,8 +61,8 @@ def report(
         parts.append(over_epsilon)
     values = [_values(row) for row in results.rows]
     frame = results.frame.assign(
-        network=[plots.network(each) for each in values],
-        label=[plots.label(each) for each in values],
+        network=[plots.network(of_row) for of_row in values],
+        label=[plots.label(of_row) for of_row in values],
     )
     networks = list(plots.by_network(points))
     path = folder / "dead_units.png"

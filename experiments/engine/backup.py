@@ -87,5 +87,5 @@ class Backup(keras.callbacks.Callback):
 
     def _saved(self) -> dict[int, Path]:
         """Returns the whole backups by their numbers of epochs."""
-        found = self.folder.glob(f"[0-9]*{_SUFFIX}")
-        return {int(path.name.removesuffix(_SUFFIX)): path for path in found}
+        paths = self.folder.glob(f"[0-9]*{_SUFFIX}")
+        return {int(path.name.removesuffix(_SUFFIX)): path for path in paths}

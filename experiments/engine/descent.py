@@ -75,8 +75,8 @@ def largest_stable_rate(objective: Objective, guess: float, steps: int) -> float
         >>> layer = keras.layers.Dense(1, kernel_initializer="ones", use_bias=False)
         >>> model = keras.Sequential([keras.Input((1,)), layer])
         >>> x = np.array([[1.0], [-1.0]])  # The loss is w^2, with curvature 2.
-        >>> found = largest_stable_rate(Objective(model, x, 0 * x, "mse"), 0.2, 20)
-        >>> 0.98 < found <= 1.0
+        >>> rate = largest_stable_rate(Objective(model, x, 0 * x, "mse"), 0.2, 20)
+        >>> 0.98 < rate <= 1.0
         True
     """
     start = objective.weights

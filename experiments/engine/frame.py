@@ -1,7 +1,7 @@
 """Rows of results as one pandas frame, out of a ledger or out of a CSV file."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,7 @@ def read_ledger(
                 versions = ", ".join(f"{n} {v}" for n, v in row["versions"].items())
                 yield {"epoch": row["epoch"], **values, "versions": versions}
 
-    return _results(cells, {key: list(rows(run)) for key, run in _runs(cells).items()})
+    return _results(cells, rows)
 
 
 def read_csv(path: Path, cells: Sequence[Any]) -> Results:
@@ -137,7 +137,7 @@ def read_csv(path: Path, cells: Sequence[Any]) -> Results:
             values = {name: float(row[name]) for name in quantities if row[name]}
             yield {"epoch": int(row["epoch"]), **values, "versions": row["versions"]}
 
-    return _results(cells, {key: list(rows(run)) for key, run in _runs(cells).items()})
+    return _results(cells, rows)
 
 
 def write_csv(results: Results, path: Path) -> Path:
@@ -156,15 +156,12 @@ def write_csv(results: Results, path: Path) -> Path:
     return path
 
 
-def _runs(cells: Sequence[Any]) -> dict[str, dict[str, Any]]:
-    return {key(run): run for cell in cells for run in cell.describe()}
-
-
 def _results(
-    cells: Sequence[Any], rows: Mapping[str, Sequence[Mapping[str, Any]]]
+    cells: Sequence[Any],
+    rows: Callable[[Mapping[str, Any]], Iterable[Mapping[str, Any]]],
 ) -> Results:
-    runs = _runs(cells)
-    present = [(run, row) for run in runs for row in rows[run]]
+    runs = {key(run): run for cell in cells for run in cell.describe()}
+    present = [(run, row) for run, about in runs.items() for row in rows(about)]
     columns = list(dict.fromkeys(n for run in runs.values() for n in flatten(run)))
     quantities = dict.fromkeys(name for _, row in present for name in row)
     flat = {run: flatten(description) for run, description in runs.items()}

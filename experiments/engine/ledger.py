@@ -38,9 +38,9 @@ _MERGE = (
     """INSERT OR IGNORE INTO runs (description, versions, created_at)
         SELECT description, versions, created_at FROM copy.runs""",
     """INSERT OR IGNORE INTO scores
-        SELECT own.id, epoch, quantity, value, recorded_at FROM copy.scores
+        SELECT ours.id, epoch, quantity, value, recorded_at FROM copy.scores
         JOIN copy.runs AS theirs ON theirs.id = run
-        JOIN main.runs AS own ON own.description = theirs.description""",
+        JOIN main.runs AS ours ON ours.description = theirs.description""",
 )
 
 
@@ -159,10 +159,10 @@ class Ledger:
             columns["seconds"] = np.full(len(runs), seconds)
         with self._transaction("IMMEDIATE") as database:
             query = "SELECT description FROM runs WHERE id = ?"
-            found = [database.execute(query, (run,)).fetchone() for run in set(runs)]
-            if len(found) < len(runs) or None in found:
+            texts = [database.execute(query, (run,)).fetchone() for run in set(runs)]
+            if len(texts) < len(runs) or None in texts:
                 raise _invalid("runs", runs, "different ids that `begin` returned")
-            taken = RESERVED.union(*(json.loads(text) for (text,) in found))
+            taken = RESERVED.union(*(json.loads(text) for (text,) in texts))
             for name in values:
                 if not isinstance(name, str) or name in taken:
                     accepted = f"named other than {', '.join(sorted(taken))}"

@@ -71,15 +71,15 @@ def feedforward(
         4730
     """
     check_activation(activation)
-    each = initializer
+    kernels = initializer
     if not isinstance(initializer, list):
-        each = [initializer] * (len(hidden) + 1)
+        kernels = [initializer] * (len(hidden) + 1)
     layers = [
         keras.layers.Dense(units, function, kernel_initializer=one)
         for units, function, one in zip(
             [*hidden, classes],
             [activation] * len(hidden) + ["softmax"],
-            each,
+            kernels,
             strict=True,
         )
     ]

@@ -35,7 +35,7 @@ def progress_bar() -> Progress:
 
 
 def finish_part(bar: Progress, task: TaskID, what: str) -> None:
-    """Counts a part of a task, and takes its own bars away.
+    """Counts a part of a task, and takes its bars away.
 
     Where there is no terminal, a line says so.
 
@@ -50,11 +50,12 @@ def finish_part(bar: Progress, task: TaskID, what: str) -> None:
             bar.remove_task(other)
     if bar.console.is_terminal:
         return
-    (own,) = bar.tasks
-    left = own.time_remaining
+    (whole,) = bar.tasks
+    left = whole.time_remaining
     about = "" if not left else f", about {datetime.timedelta(seconds=left)} left"
     bar.console.print(
-        f"{own.completed:.0f} of {own.total:.0f} done: {what}{about}", soft_wrap=True
+        f"{whole.completed:.0f} of {whole.total:.0f} done: {what}{about}",
+        soft_wrap=True,
     )
 
 

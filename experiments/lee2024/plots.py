@@ -11,7 +11,7 @@ from experiments.lee2024.protocol import METHODS, Protocol
 from experiments.lee2024.protocol_comparison import Comparison, Number
 
 _COLORS = {method: f"C{index}" for index, method in enumerate(METHODS)}
-_MARKERS = {"choosing": ("o", ""), "judging": ("D", "white")}
+_MARKERS = {"choosing": ("o", ""), "held out": ("D", "white")}
 
 
 def numbers(
@@ -46,7 +46,7 @@ def numbers(
     for method, color in _COLORS.items():
         grid[0, 0].plot([], [], "o", color=color, label=method)
     for half, (marker, face) in _MARKERS.items():
-        label = {"choosing": "chosen on", "judging": "judged on"}[half]
+        label = {"choosing": "chosen on", "held out": "held out"}[half]
         grid[0, 0].plot([], [], marker, color="k", mfc=face or "k", label=label)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", fontsize=9)

@@ -139,15 +139,16 @@ class Protocol:
             "rai": RAI,
             "gsm": GSM,
         }[method]
-        each = [initializer] * layers
+        kernels = [initializer] * layers
         if method == "gsm" and self.gsm == "positions":
-            each[0], each[-1] = (functools.partial(GSM, p) for p in ("first", "last"))
+            ends = (functools.partial(GSM, p) for p in ("first", "last"))
+            kernels[0], kernels[-1] = ends
             if layers == 1:  # There are no pairs: its submatrix is left.
-                each = [keras.initializers.HeNormal]
+                kernels = [keras.initializers.HeNormal]
         if self.draws == "one":  # An object keeps the seed that it was made with.
-            made = {of: of() for of in dict.fromkeys(each)}
-            return [made[of] for of in each]
-        return [of() for of in each]
+            made = {of: of() for of in dict.fromkeys(kernels)}
+            return [made[of] for of in kernels]
+        return [of() for of in kernels]
 
 
 def check_methods(methods: Sequence[str]) -> None:

@@ -44,7 +44,7 @@ def cells(of_tables: Sequence[int] = (1, 2)) -> list[Cell]:
 
 
 def halves(all_cells: Sequence[Cell]) -> tuple[list[Cell], list[Cell]]:
-    """Splits cells at random into those to choose on and those to judge on.
+    """Splits cells at random into those to choose on and those held out.
 
     It is one split for ever, and half of each kind of hidden layers is on either side.
 
@@ -56,7 +56,7 @@ def halves(all_cells: Sequence[Cell]) -> tuple[list[Cell], list[Cell]]:
     choosing: list[Cell] = []
     for group in by_hidden(all_cells):
         picked = random.permutation(len(group))[: len(group) // 2]
-        choosing += [group[place] for place in sorted(picked)]
+        choosing += [group[index] for index in sorted(picked)]
     return choosing, [cell for cell in all_cells if cell not in choosing]
 
 

@@ -1,4 +1,4 @@
-"""The report of `lee-protocol`: what was chosen, how sure, and how it was judged."""
+"""The report of `lee-protocol`: what was chosen, how sure, and how good it is."""
 
 import itertools
 import statistics
@@ -30,7 +30,7 @@ _FARTHEST = 20
 
 def parts(
     choosing: Comparison,
-    judging: Comparison,
+    held_out: Comparison,
     ranked: Sequence[Protocol],
     shares: Mapping[tuple[str, Any], float],
     former: Protocol,
@@ -40,15 +40,15 @@ def parts(
 
     Args:
         choosing: With the numbers that the protocol was chosen on.
-        judging: With the others.
+        held_out: With the others.
         ranked: All protocols, the nearest first.
         shares: Of resamples in which a value is that of the nearest protocol, by name
             and value of a field.
-        former: A protocol to judge beside it.
+        former: A protocol to show beside it.
         folder: Where picture and CSV go.
     """
     best = ranked[0]
-    halves = {"choosing": choosing, "judging": judging}
+    halves = {"choosing": choosing, "held out": held_out}
     names = list(dict.fromkeys(name for name, _ in shares))
     chosen = ", ".join(f"{name} = {getattr(best, name)}" for name in names)
     sure = {
@@ -63,8 +63,8 @@ def parts(
         f"Nearest of {len(ranked)} protocols: {chosen}. On the half of the cells "
         f"that it was chosen on its distance is {choosing.distance(best):.2f} "
         f"({len(choosing.numbers)} numbers); on the half that no choice was made "
-        f"on it is {judging.distance(best):.2f} ({len(judging.numbers)} numbers), "
-        f"where that of the former default is {judging.distance(former):.2f}.",
+        f"on it is {held_out.distance(best):.2f} ({len(held_out.numbers)} numbers), "
+        f"where that of the former default is {held_out.distance(former):.2f}.",
         f"The numbers decide {_listed(decided)}: one value is that of the nearest "
         f"protocol in {DECIDED:.0%} or more of all resamples of the cells that it "
         f"was chosen on. They leave open {_listed(left_open)}.",
@@ -74,8 +74,8 @@ def parts(
         "A protocol that agrees with the paper to its own spread is at 1 or less.",
         f"Compared are {'; '.join(_COMPARED[table] for table in choosing.tables)}. "
         "The cells were split once, at random, within each kind of hidden layers.",
-        _fields(choosing, judging, ranked, shares),
-        _judged(choosing, judging, ranked, former, list(dict(shares))),
+        _fields(choosing, held_out, ranked, shares),
+        _compared(choosing, held_out, ranked, former, list(dict(shares))),
         *_zero(halves, best),
         _by_method(halves, best),
         plots.numbers(
@@ -90,14 +90,14 @@ def parts(
 
 def _fields(
     choosing: Comparison,
-    judging: Comparison,
+    held_out: Comparison,
     ranked: Sequence[Protocol],
     shares: Mapping[tuple[str, Any], float],
 ) -> Table:
     best = ranked[0]
     lines, styles = [], []
     for (name, value), share in shares.items():
-        nearest = next(each for each in ranked if getattr(each, name) == value)
+        nearest = next(p for p in ranked if getattr(p, name) == value)
         alone = replace(best, **{name: value})
         chosen = getattr(best, name) == value
         lines.append(
@@ -106,7 +106,7 @@ def _fields(
                 f"{share:.0%}",
                 f"{choosing.distance(nearest):.2f}",
                 f"{choosing.distance(alone):.2f}",
-                f"{judging.distance(alone):.2f}",
+                f"{held_out.distance(alone):.2f}",
                 "chosen" if chosen else "",
             ]
         )
@@ -116,15 +116,15 @@ def _fields(
         "share of resamples",
         "choosing: nearest with it",
         "choosing: chosen but for it",
-        "judging: chosen but for it",
+        "held out: chosen but for it",
         "",
     ]
     return Table("Distance, by field", columns, lines, styles)
 
 
-def _judged(
+def _compared(
     choosing: Comparison,
-    judging: Comparison,
+    held_out: Comparison,
     ranked: Sequence[Protocol],
     former: Protocol,
     choices: Sequence[tuple[str, Any]],
@@ -139,29 +139,34 @@ def _judged(
             if getattr(other, name) != getattr(best, name)
         )
 
-    # In the half that judges nothing is chosen; its own nearest says how far one gets.
-    floor = min(ranked, key=judging.distance)
+    # How near one gets on the half held out, on which nothing is chosen.
+    floor = min(ranked, key=held_out.distance)
     shown = {
         "chosen": best,
         **{
-            f"{place}. {changed(each)}": each
-            for place, each in enumerate(ranked[1 : 1 + _RUNNERS_UP], 2)
+            f"{rank}. {changed(protocol)}": protocol
+            for rank, protocol in enumerate(ranked[1 : 1 + _RUNNERS_UP], 2)
         },
         f"former default: {changed(former)}": former,
-        f"nearest to the judging half itself: {changed(floor) or 'chosen'}": floor,
+        f"nearest to the held-out half itself: {changed(floor) or 'chosen'}": floor,
     }
     lines = [
         [
             text,
-            f"{choosing.distance(each):.2f}",
-            f"{judging.distance(each):.2f}",
-            str(1 + sorted(map(judging.distance, ranked)).index(judging.distance(each)))
-            if each in ranked
+            f"{choosing.distance(protocol):.2f}",
+            f"{held_out.distance(protocol):.2f}",
+            str(
+                1
+                + sorted(map(held_out.distance, ranked)).index(
+                    held_out.distance(protocol)
+                )
+            )
+            if protocol in ranked
             else "",
         ]
-        for text, each in shown.items()
+        for text, protocol in shown.items()
     ]
-    columns = ["protocol", "choosing", "judging", f"rank of {len(ranked)} in judging"]
+    columns = ["protocol", "choosing", "held out", f"rank of {len(ranked)} held out"]
     return Table("Distance on the half chosen on, and on the other", columns, lines)
 
 
@@ -230,23 +235,23 @@ def _by_method(halves: Mapping[str, Comparison], best: Protocol) -> Table:
 
 
 def _farthest(halves: Mapping[str, Comparison], best: Protocol) -> Table:
-    found = [
+    differences = [
         (statistics.fmean(ours) - number.published, half, number, ours)
         for half, comparison in halves.items()
         for number in comparison.numbers
         for ours in [comparison.ours(number, best)]
     ]
-    found.sort(key=lambda each: -abs(each[0]))
+    differences.sort(key=lambda difference: -abs(difference[0]))
     lines = [
         [
-            f"{number.table}: {_place(number)}",
+            f"{number.table}: {_label(number)}",
             number.method,
             mean_sd(ours),
             f"{number.published:.1f}",
             f"{gap:+.1f}",
             half,
         ]
-        for gap, half, number, ours in found[:_FARTHEST]
+        for gap, half, number, ours in differences[:_FARTHEST]
     ]
     columns = ["", "method", "ours ± sd", "published", "difference", "half"]
     return Table(f"The {_FARTHEST} numbers farthest off", columns, lines)
@@ -259,7 +264,7 @@ def _rows(
     rows = []
     for half, comparison in halves.items():
         chosen, before = comparison.distances(best), comparison.distances(former)
-        for place, number in enumerate(comparison.numbers):
+        for index, number in enumerate(comparison.numbers):
             ours = comparison.ours(number, best)
             others = comparison.ours(number, former)
             cell = number.cell
@@ -277,9 +282,9 @@ def _rows(
                     "seeds": len(ours),
                     "mean": f"{statistics.fmean(ours):.2f}",
                     "sd": f"{statistics.stdev(ours):.2f}" if len(ours) > 1 else "",
-                    "distance": f"{chosen[place]:.3f}",
+                    "distance": f"{chosen[index]:.3f}",
                     "former_mean": f"{statistics.fmean(others):.2f}",
-                    "former_distance": f"{before[place]:.3f}",
+                    "former_distance": f"{before[index]:.3f}",
                 }
             )
     return rows
@@ -296,7 +301,7 @@ def _mean(comparison: Comparison, protocol: Protocol, table: str, method: str) -
     return statistics.fmean(distances) if distances else float("nan")
 
 
-def _place(number: Number) -> str:
+def _label(number: Number) -> str:
     cell = number.cell
     if number.table == "Table 2":
         return f"{cell.dataset}, {cell.activation}"

@@ -10,11 +10,11 @@ from typing import Any
 import keras_tuner
 import numpy as np
 
-from experiments.engine.frame import Results
+from experiments.engine.frame import Results, key
 from experiments.lee2024 import protocol_report
 from experiments.lee2024.accuracies import accuracies
 from experiments.lee2024.cells import Cell
-from experiments.lee2024.protocol import METHODS, Protocol
+from experiments.lee2024.protocol import Protocol
 from experiments.lee2024.protocol_comparison import (
     Comparison,
     by_hidden,
@@ -51,7 +51,7 @@ FORMER = Protocol(
     zero_transpose=False,
     gsm="positions",
 )
-"""The default until the search was over both tables, judged beside the chosen one."""
+"""The default until the search was over both tables, shown beside the chosen one."""
 
 _RESAMPLES = 2000
 
@@ -153,22 +153,38 @@ def search_cells(seeds: int = 3) -> list[Cell]:
 
 
 def report(results: Results, folder: Path) -> list[Part]:
-    """Chooses on one half of the cells, and judges on the other."""
-    names = ["dataset", "activation", "hidden", "samples_per_class"]
-    trained = set(results.frame[names].itertuples(index=False, name=None))
-    compared = [
-        cell
-        for cell in cells()
-        for run in [cell.description(METHODS[0], 0, Protocol())]
-        if tuple(run[name] for name in names) in trained
-    ]
+    """Chooses on one half of the cells, and compares on the other."""
     seeds = results.frame["seed"].nunique()
+    tables = _whole_tables(results, seeds)
     curves = accuracies(results).curves
-    choosing, judging = (Comparison(half, seeds, curves) for half in halves(compared))
+    choosing, held_out = (
+        Comparison(half, seeds, curves) for half in halves(cells(tables))
+    )
     ranked = choose(choosing)
     return protocol_report.parts(
-        choosing, judging, ranked, shares(choosing, ranked), FORMER, folder
+        choosing, held_out, ranked, shares(choosing, ranked), FORMER, folder
     )
+
+
+def _whole_tables(results: Results, seeds: int) -> list[int]:
+    """Returns the numbers of the tables that have been trained for all protocols.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    trained = set(results.frame.index)
+    missing: dict[int, list[Any]] = {}
+    for cell in results.cells:
+        runs = replace(cell, seeds=seeds).describe()
+        missing.setdefault(cell.table, []).extend(
+            run for run in runs if key(run) not in trained
+        )
+    if all(missing.values()):
+        raise ValueError(
+            "There must be results of all that is compared, of one table at least. "
+            f"Received: results without {next(iter(missing.values()))[0]}"
+        )
+    return [table for table, runs in missing.items() if not runs]
 
 
 def _protocol(hp: Any) -> Protocol:

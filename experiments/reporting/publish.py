@@ -64,10 +64,10 @@ class Publication:
         parts = self.report(results, csv.parent)
         parts.append(f"Made by `{self.command}`.")
         if self.cells:
-            parts.append(
-                f"{self.size}; {results.runs} of {results.described} runs. "
-                "What has not been run is left empty."
-            )
+            size = f"{self.size}; {results.runs} of {results.described} runs."
+            if results.runs < results.described:
+                size += " What has not been run is left empty."
+            parts.append(size)
             parts += [f"Made with {versions}." for versions in results.versions]
         written = [part for part in parts if isinstance(part, Path)]
         written += Report(self.title, parts).write(csv.parent, "report", html)

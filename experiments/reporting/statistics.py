@@ -18,7 +18,11 @@ def where(rows: Rows, **values: Any) -> list[Mapping[str, Any]]:
         >>> where([{"depth": 2, "layer": 0}, {"depth": 5, "layer": 0}], depth=5)
         [{'depth': 5, 'layer': 0}]
     """
-    return [row for row in rows if values.items() <= dict(row).items()]
+    return [
+        row
+        for row in rows
+        if all(row.get(name) == value for name, value in values.items())
+    ]
 
 
 def median(values: Any) -> float:

@@ -230,11 +230,11 @@ def layer_bounds(
     rows: dict[str, list[float]] = {}
     for k, norm in enumerate(norms):
         above = slopes[k] * np.prod(norms[k + 1 :], axis=0)
-        printed = above * np.prod(norms[:k], axis=0)
+        product = above * np.prod(norms[:k], axis=0)
         values = {
             "bound": curvature * (above * lengths[k]) ** 2,
-            "linear": curvature * (printed * lengths[0]) ** 2,
-            "printed": printed,
+            "linear": curvature * (product * lengths[0]) ** 2,
+            "printed": product,
             "jacobian": norm,
         }
         for name, of_samples in values.items():

@@ -134,7 +134,7 @@ def _save(figure: Figure, grid: np.ndarray, path: Path) -> Path:
 
 
 def norm_table(layers: Rows) -> Table:
-    """Tells how near the Hessian norms are to 1, over steps of gradient descent."""
+    """Shows how near the Hessian norms are to 1, over steps of gradient descent."""
     lines = []
     ends = sorted({row["epoch"] for row in layers})
     steps = layers[0]["steps"]
@@ -166,7 +166,7 @@ def norm_table(layers: Rows) -> Table:
 
 
 def theorem_table(start: Rows) -> Table:
-    """Tells how far the theorems are from the Hessian norms."""
+    """Shows how far the theorems are from the Hessian norms."""
     lines = []
     for activation in dict.fromkeys(row["activation"] for row in start):
         for depth in sorted({row["depth"] for row in start}):
@@ -197,7 +197,7 @@ def theorem_table(start: Rows) -> Table:
 
 
 def rate_table(networks: Rows) -> Table:
-    """Sets predicted learning rates beside those that were found."""
+    """Sets predicted learning rates beside those of real runs."""
     lines = []
     for initializer in INITIALIZERS:
         rows = [

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from experiments.bench import jax_vmap, population, profile
+from experiments.bench import exactness, jax_vmap, population, profile
 from experiments.engine import networks
 
 
@@ -75,3 +75,10 @@ def test_the_parts_of_a_profile_are_those_of_the_step(monkeypatch):
     assert len(metrics) == len(model.member_metrics.states)
     # The last part is the step itself, Adam included.
     assert np.abs(model.get_weights()[0] - before[0]).max() > 0
+
+
+def test_exactness_writes_its_cases_and_a_report(tmp_path):
+    exactness.run(1, 0, tmp_path)
+    backend = keras.backend.backend()
+    names = [f"cases-{backend}-0.csv", f"report-{backend}-0.md"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names

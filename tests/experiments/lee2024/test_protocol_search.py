@@ -69,12 +69,12 @@ def test_the_cells_are_rows_of_both_tables():
 
 
 def test_the_halves_share_no_cell_and_have_half_of_each_kind():
-    choosing, judging = halves(cells())
-    assert sorted([*choosing, *judging], key=repr) == sorted(cells(), key=repr)
-    for half in (choosing, judging):
+    choosing, held_out = halves(cells())
+    assert sorted([*choosing, *held_out], key=repr) == sorted(cells(), key=repr)
+    for half in (choosing, held_out):
         hidden = [cell.hidden for cell in half]
         assert [hidden.count(each) for each in ("0", "16", "10-6x120")] == [4, 4, 3]
-    assert halves(cells()) == (choosing, judging)
+    assert halves(cells()) == (choosing, held_out)
 
 
 # The distance
@@ -150,7 +150,7 @@ def searched(tmp_path_factory):
 def search(tmp_path_factory):
     folder = tmp_path_factory.mktemp("search")
     ledger = Ledger(folder / "ledger.sqlite")
-    choosing, judging = halves(cells())
+    choosing, held_out = halves(cells())
     for cell in cells():
         numbers = Comparison([cell], 1, {}).numbers
         runs = {}
@@ -158,8 +158,8 @@ def search(tmp_path_factory):
             run = cell.description(number.method, 0, protocol)
             by_epoch = runs.setdefault(json.dumps(run), (run, {}))[1]
             wrong = off(protocol, number.method, cell.depth)
-            # In the half that judges the planted protocol is a quarter of a point off.
-            points = wrong + 0.25 * (cell in judging)
+            # In the half held out the planted protocol is a quarter of a point off.
+            points = wrong + 0.25 * (cell in held_out)
             by_epoch[number.epochs] = (number.published + points) / 100
         ids = [ledger.begin(run) for run, _ in runs.values()]
         for epoch in range(cell.epochs):
@@ -194,14 +194,14 @@ def test_each_choice_has_a_row(searched):
     }
     for name, values in SPACE.items():
         for value in values:
-            share, nearest, alone, judged, mark = rows[f"{name} = {value}"]
+            share, nearest, alone, elsewhere, mark = rows[f"{name} = {value}"]
             planted = value == getattr(PLANTED, name)
             assert (mark == "chosen") == planted
             assert (share == "100%") == (share != "0%") == planted
             assert (float(nearest) == 0) == (float(alone) == 0) == planted
-            assert (float(judged) == 0.5) == planted
-    # On the side that judges nothing is nearer.
-    assert rows["nearest to the judging half itself: chosen"] == ["0.00", "0.50", "1"]
+            assert (float(elsewhere) == 0.5) == planted
+    # On the side held out nothing is nearer.
+    assert rows["nearest to the held-out half itself: chosen"] == ["0.00", "0.50", "1"]
 
 
 def test_zero_has_a_row_for_each_orientation_and_table(searched):
@@ -225,6 +225,6 @@ def test_the_csv_has_every_number(searched):
     assert len(rows) == 272 and {row["method"] for row in rows} == set(METHODS)
     for row in rows:
         gap = float(row["mean"]) - float(row["published"])
-        judged = row["half"] == "judging"
-        assert gap == pytest.approx(0.25 * judged, abs=0.006)
-        assert float(row["distance"]) == pytest.approx(0.5 * judged, abs=0.01)
+        held_out = row["half"] == "held out"
+        assert gap == pytest.approx(0.25 * held_out, abs=0.006)
+        assert float(row["distance"]) == pytest.approx(0.5 * held_out, abs=0.01)
