@@ -211,11 +211,12 @@ def _report(
     _print(*publication.write(results, html))
 
 
-def _print(tables: "Sequence[Table]", written: "Sequence[Path]") -> None:
+def _print(shown: "Sequence[str | Table]", written: "Sequence[Path]") -> None:
     from experiments.engine.progress import console
 
-    for table in tables:
-        console.print(table.to_rich())
+    for part in shown:
+        # Text as it is: rich would take words in brackets for styles.
+        console.print(part if isinstance(part, str) else part.to_rich(), markup=False)
     for path in written:
         console.print(str(path), soft_wrap=True)
 
@@ -272,7 +273,7 @@ def search(
             options = Options(table=table, seeds=seeds)
             _run([experiment], "desk", options, results, data_dir)
             return
-        tables, written = experiment.start(
+        shown, written = experiment.start(
             dataset,
             depth,
             width,
@@ -289,7 +290,7 @@ def search(
             results,
             data_dir,
         )
-        _print(tables, written)
+        _print(shown, written)
 
 
 @app.command()

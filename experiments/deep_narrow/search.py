@@ -129,7 +129,7 @@ def search(
     trials: int | None = None,
     folder: Path = Path("results"),
     data_dir: str | None = None,
-) -> tuple[list[Table], list[Path]]:
+) -> tuple[list[str | Table], list[Path]]:
     """Searches for the initializer that trains hidden layers of a few units in turn.
 
     The ledger keeps what every trial and seed has reached. Started again with the same
@@ -155,7 +155,7 @@ def search(
         data_dir: Folder of prepared tensorflow-datasets data.
 
     Returns:
-        The tables of the report, and the files that were written.
+        Texts and tables of the report, and the files that were written.
 
     Raises:
         ValueError: If an argument is unknown.

@@ -34,7 +34,9 @@ class Publication:
     report: Callable[[Results, Path], list[Part]]
     quantities: Sequence[str] = ()
 
-    def write(self, folder: Path, html: bool = False) -> tuple[list[Table], list[Path]]:
+    def write(
+        self, folder: Path, html: bool = False
+    ) -> tuple[list[str | Table], list[Path]]:
         """Writes report and pictures, and what they are made of as CSV.
 
         Where a ledger has no such runs, the CSV is what they are made from.
@@ -45,7 +47,7 @@ class Publication:
             html: Whether to write the report as a page of HTML too.
 
         Returns:
-            The tables, and the files that were written.
+            Texts and tables of the report, and the files that were written.
 
         Raises:
             FileNotFoundError: If there are no results.
@@ -73,7 +75,7 @@ class Publication:
         written += Report(self.title, parts).write(csv.parent, "report", html)
         if trained:
             written.append(frame.write_csv(results, csv))
-        return [part for part in parts if isinstance(part, Table)], written
+        return [part for part in parts if not isinstance(part, Path)], written
 
     def _read_ledger(self, path: Path) -> Results:
         ledger = Ledger(path if path.exists() else ":memory:")

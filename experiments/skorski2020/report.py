@@ -212,12 +212,9 @@ def _matrices() -> tuple[Table, list[Claim]]:
         drawn = [np.linalg.norm(rng.standard_normal((m, n)), 2) for _ in range(_DRAWS)]
         ratio = np.array(drawn) / (np.sqrt(m) + np.sqrt(n))
         keras.utils.set_random_seed(0)
-        sd = [
-            np.std([keras.initializers.get(name)((m, n)) for _ in range(_DRAWS)])
-            for name in ("skorski_normal", "glorot_normal")
-        ]
+        sd = [_sd(name, (m, n)) for name in ("skorski_normal", "glorot_normal")]
         ratios.append(ratio.mean())
-        factors.append(float(sd[0] / sd[1]))
+        factors.append(sd[0] / sd[1])
         lines.append(
             [
                 f"{m} x {n}",
@@ -246,3 +243,10 @@ def _matrices() -> tuple[Table, list[Claim]]:
         ),
     ]
     return table, claims
+
+
+def _sd(initializer: str, shape: tuple[int, int]) -> float:
+    """Returns the standard deviation of the entries of some kernels."""
+    # A new object for each: one keeps its seed.
+    kernels = [keras.initializers.get(initializer)(shape) for _ in range(_DRAWS)]
+    return float(np.std([keras.ops.convert_to_numpy(kernel) for kernel in kernels]))

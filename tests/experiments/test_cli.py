@@ -76,6 +76,7 @@ def test_run_prints_the_table_and_what_it_has_written(smoke):
     folder, done = smoke
     assert done.returncode == 0 and not done.stderr, done.stderr
     assert "Validation accuracy (%), digits" in done.stdout
+    assert "epsilon = 0.1" in done.stdout
     assert all(method in done.stdout for method in METHODS)
     (row,) = [line for line in done.stdout.splitlines() if "│ relu " in line]
     assert len(re.findall(r"\d+\.\d", row)) >= len(METHODS)
@@ -155,6 +156,7 @@ def test_search_writes_table_pictures_and_report(tmp_path):
     dead = [trial[f"dead_{layer}"] for trial in trials for layer in (1, 2)]
     assert len(dead) == 3 * 2 * 2  # Points, seeds and hidden layers.
     assert all(0 <= float(fraction) <= 1 for fraction in dead)
+    assert "A seed counts as trained" in done.stdout
     start = time.perf_counter()
     again = cli("search", *SEARCH, "--results", tmp_path)
     assert again.exit_code == 0 and "taken" not in again.stdout, again.output

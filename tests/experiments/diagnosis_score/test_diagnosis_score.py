@@ -23,7 +23,7 @@ def test_predictions_are_beside_what_became_of_the_networks(few, tmp_path):
     assert ledger.missing(cell.describe(), cell.rows_per_run) == []
     experiment = registry.find("diagnose-score")
     experiment = dataclasses.replace(experiment, cells={"smoke": [cell]})
-    tables, paths = experiment.publication("smoke").write(tmp_path)
+    (_, *tables), paths = experiment.publication("smoke").write(tmp_path)
     assert [path.name for path in paths] == ["report.md", "diagnose-score.csv"]
     rows = ledger.curves()
     assert len(rows) == 8

@@ -10,13 +10,16 @@ from experiments.engine.ledger import Ledger
 from experiments.experiment import Options
 from experiments.lee2024.cells import Cell
 from experiments.lee2024.protocol import METHODS, Protocol
+from experiments.reporting.report import Table
 from keras_inits.population import ENGINE
 
 VALUES = ("dataset", "activation", "hidden", "samples_per_class", "method", "epochs")
 
 
 def publish(experiment, preset, results, *size):
-    return registry.find(experiment).publication(preset, *size).write(results)
+    publication = registry.find(experiment).publication(preset, *size)
+    shown, written = publication.write(results)
+    return [part for part in shown if isinstance(part, Table)], written
 
 
 def rows_of(path):

@@ -111,7 +111,7 @@ def test_the_report_is_computed_from_the_rows(tiny, results, tmp_path):
         "report.md",
         "skorski-hessian.csv",
     ]
-    held = {row[0]: row[2] for row in shown[0].rows}
+    held = {row[0]: row[2] for row in shown[1].rows}
     (remark_1,) = [value for claim, value in held.items() if "Remark 1" in claim]
     (remark_3,) = [value for claim, value in held.items() if "Remark 3" in claim]
     assert (remark_1, remark_3) == ("yes", "no")
