@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from experiments.engine import provenance
 from experiments.engine.ledger import RESERVED, Ledger
 
 
@@ -107,7 +108,7 @@ def read_ledger(
                 if name in quantities or not quantities
             }
             if values:
-                versions = ", ".join(f"{n} {v}" for n, v in row["versions"].items())
+                versions = provenance.sentence(row["versions"])
                 yield {"epoch": row["epoch"], **values, "versions": versions}
 
     return _results(cells, rows)

@@ -9,7 +9,8 @@ from typing import Any
 import keras
 
 from experiments.engine.backup import Backup
-from experiments.engine.ledger import Ledger, LedgerCallback
+from experiments.engine.ledger import Ledger
+from experiments.engine.ledger_callback import LedgerCallback
 from keras_inits import Population
 
 STEPS_TOGETHER = 7

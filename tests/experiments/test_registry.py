@@ -1,5 +1,7 @@
 """Tests of what there is to run, and at what size."""
 
+import dataclasses
+
 import pytest
 
 from experiments import lee2024, registry
@@ -92,3 +94,22 @@ def test_what_there_is_not_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         name, preset, *narrowed = arguments
         registry.find(name).select(preset, Options(*narrowed))
+
+
+def test_the_cells_of_a_search_are_narrowed_by_table():
+    search = registry.find("lee-protocol")
+    (first,) = {cell.table for cell in search.select("desk", Options(table=[1]))}
+    assert first == 1
+    both = search.select("desk", Options(table=[1, 2], seeds=1))
+    assert both == [dataclasses.replace(c, seeds=1) for c in search.select("desk")]
+    assert len({cell.table for cell in both}) == 2
+
+
+def test_every_experiment_is_run_by_a_command_of_its_own():
+    commands = [experiment.command for experiment in registry.ALL.values()]
+    assert len(set(commands)) == len(commands)
+    known = {command: registry.of_command(command) for command in ("search", "score")}
+    assert list(known["search"]) == ["lee-protocol", "deep-narrow"]
+    assert known["score"]["diagnose"] is registry.find("diagnose-score")
+    for experiment in registry.ALL.values():
+        assert (experiment.start is None) != (experiment.report is None)

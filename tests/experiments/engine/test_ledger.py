@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from experiments.engine.backup import Backup
-from experiments.engine.ledger import RESERVED, Ledger, LedgerCallback
+from experiments.engine.ledger import RESERVED, Ledger
+from experiments.engine.ledger_callback import LedgerCallback
 from keras_inits.population import Population
 
 ROOT = pathlib.Path(__file__).parents[3]
