@@ -10,11 +10,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import contextlib  # noqa: E402
 import logging  # noqa: E402
-from collections.abc import Iterator  # noqa: E402
+from collections.abc import Callable, Iterator, Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
-from typing import Annotated, Optional  # noqa: E402
+from typing import TYPE_CHECKING, Annotated, Any, Optional  # noqa: E402
 
 import typer  # noqa: E402
+
+if TYPE_CHECKING:  # Keras is imported when a command has set up its output.
+    from experiments.experiment import Experiment, Options
+    from experiments.reporting.report import Table
 
 app = typer.Typer(
     help="Runs the papers' experiments again, beside their published numbers.",
@@ -67,21 +71,22 @@ def _plain_errors() -> Iterator[None]:
 @app.command("list")
 def list_() -> None:
     """Lists experiments, presets and data sets."""
-    from experiments import catalogue, datasets
-    from experiments.progress import console
-    from experiments.report import Table
+    from experiments import experiment, registry
+    from experiments.engine import datasets
+    from experiments.engine.progress import console
+    from experiments.reporting.report import Table
 
     experiments = [
-        [name, experiment.what, experiment.source]
-        for name, experiment in catalogue.ALL.items()
+        [name, one.what, one.source, one.command] for name, one in registry.ALL.items()
     ]
     sets = [
         [name, "embedded" if name in datasets.EMBEDDED else f"fetch {name}"]
         for name in datasets.names()
     ]
+    columns = ["name", "what", "source", "python -m experiments ..."]
     for table in (
-        Table("Experiments", ["name", "what", "source"], experiments),
-        Table("Presets", ["name", "what"], list(catalogue.PRESETS.items())),
+        Table("Experiments", columns, experiments),
+        Table("Presets", ["name", "what"], list(experiment.PRESETS.items())),
         Table("Data sets", ["name", "how it comes here"], sets),
     ):
         console.print(table.to_rich())
@@ -107,58 +112,62 @@ def run(
     Every epoch is kept as it ends: started again, the same command goes on where it
     stopped. Options narrow what is trained now; the report has all that was.
     """
-    from experiments import catalogue, lee, runner
-    from experiments.datasets import load
-    from experiments.ledger import Ledger
-    from experiments.progress import FitProgress, console, finish_part, progress_bar
+    from experiments import registry
+    from experiments.experiment import Options
 
     with _plain_errors():
-        names = list(catalogue.ALL) if experiment == "all" else [experiment]
-        if experiment in catalogue.STUDIES and (method or seeds):
-            raise ValueError(
-                "A study has methods and seeds of its own; `--method` and `--seeds` "
-                f"must be left out. Received: method={method}, seeds={seeds}"
-            )
-        work = [
-            (name, cell)
-            for name in names
-            for cell in catalogue.cells(
-                name, preset, dataset, activation, hidden, epochs
-            )
-        ]
-        methods = tuple(method) or lee.METHODS
-        lee.check_methods(methods)
-        for name in dict.fromkeys(cell.dataset for _, cell in work):
-            load(name, data_dir)
-        ledger = Ledger(results / "ledger.sqlite")
-        with progress_bar() as bar:
-            whole = bar.add_task("all", total=len(work), logs="")
-            for name, cell in work:
-                what = f"{name}: {cell.dataset}, {cell.activation}, {cell.hidden}"
-                bar.update(whole, logs=what)
-                if name in catalogue.STUDIES:
-                    done = cell.run(ledger, data_dir)
-                else:
-                    done = runner.run_cell(
-                        cell,
-                        methods,
-                        range(seeds or catalogue.seeds(name, preset)),
-                        [lee.Protocol(), *catalogue.EXPERIMENTS[name].others],
-                        ledger,
-                        data_dir,
-                        FitProgress(bar, what),
-                    )
-                what += "" if done else ", there already"
-                finish_part(bar, whole, what)
-        for name in names:
-            console.rule(name)
-            _print_report(name, preset, seeds, epochs, results)
+        runs = registry.of_command("run")
+        chosen = list(runs) if experiment == "all" else [experiment]
+        options = Options(dataset, activation, hidden, (), method, seeds, epochs)
+        _run(
+            [registry.find(name) for name in chosen], preset, options, results, data_dir
+        )
+
+
+def _run(
+    experiments: "Sequence[Experiment]",
+    preset: str,
+    options: "Options",
+    results: Path,
+    data_dir: str | None,
+) -> None:
+    """Trains what the ledger does not have, and reports."""
+    from experiments.engine.datasets import load
+    from experiments.engine.ledger import Ledger
+    from experiments.engine.progress import (
+        FitProgress,
+        console,
+        finish_part,
+        progress_bar,
+    )
+
+    work = [
+        (experiment.name, cell)
+        for experiment in experiments
+        for cell in experiment.select(preset, options)
+    ]
+    for name in dict.fromkeys(cell.dataset for _, cell in work):
+        load(name, data_dir)
+    ledger = Ledger(results / "ledger.sqlite")
+    with progress_bar() as bar:
+        whole = bar.add_task("all", total=len(work), logs="")
+        for name, cell in work:
+            what = f"{name}: {cell.dataset}, {cell.activation}, {cell.hidden}"
+            bar.update(whole, logs=what)
+            missing = ledger.missing(cell.describe(), cell.rows_per_run)
+            if missing:
+                cell.train(missing, ledger, data_dir, FitProgress(bar, what))
+            what += "" if missing else ", there already"
+            finish_part(bar, whole, what)
+    for experiment in experiments:
+        console.rule(experiment.name)
+        _report(experiment, preset, options.seeds, options.epochs, results)
 
 
 @app.command()
 def save(path: Path, results: Folder = Path("results")) -> None:
     """Writes a gzipped copy of the ledger, to take to another machine."""
-    from experiments.ledger import Ledger
+    from experiments.engine.ledger import Ledger
 
     with _plain_errors():
         Ledger(results / "ledger.sqlite").save(path)
@@ -167,7 +176,7 @@ def save(path: Path, results: Folder = Path("results")) -> None:
 @app.command()
 def merge(path: Path, results: Folder = Path("results")) -> None:
     """Adds what a copy of a ledger has to the ledger: runs go on from there."""
-    from experiments.ledger import Ledger
+    from experiments.engine.ledger import Ledger
 
     with _plain_errors():
         added = Ledger(results / "ledger.sqlite").merge(path)
@@ -180,22 +189,34 @@ def report(
     preset: PresetName = "desk",
     seeds: Seeds = 0,
     epochs: Epochs = 0,
+    html: Annotated[bool, typer.Option("--html", help="As a page too.")] = False,
     results: Folder = Path("results"),
 ) -> None:
-    """Makes the report of an experiment from the ledger alone."""
+    """Makes the report of an experiment from the ledger, or from its CSV, alone."""
+    from experiments import registry
+
     with _plain_errors():
-        _print_report(experiment, preset, seeds, epochs, results)
+        _report(registry.find(experiment), preset, seeds, epochs, results, html)
 
 
-def _print_report(
-    experiment: str, preset: str, seeds: int, epochs: int, results: Path
+def _report(
+    experiment: "Experiment",
+    preset: str,
+    seeds: int,
+    epochs: int,
+    results: Path,
+    html: bool = False,
 ) -> None:
-    from experiments.progress import console
-    from experiments.publish import publish
+    publication = experiment.publication(preset, seeds, epochs)
+    _print(*publication.write(results, html))
 
-    tables, written = publish(experiment, preset, results, seeds, epochs)
-    for table in tables:
-        console.print(table.to_rich())
+
+def _print(shown: "Sequence[str | Table]", written: "Sequence[Path]") -> None:
+    from experiments.engine.progress import console
+
+    for part in shown:
+        # Text as it is: rich would take words in brackets for styles.
+        console.print(part if isinstance(part, str) else part.to_rich(), markup=False)
     for path in written:
         console.print(str(path), soft_wrap=True)
 
@@ -242,39 +263,34 @@ def search(
 
     What is left out is that of the data set: 60 layers of 10 and 6 units, batches of 32
     and 40 epochs on those that are embedded; on others 20 and 120 layers of 10 and 6
-    units and of 4, batches of 100 and 10 epochs, as Lee et al. (2024) have them.
+    units and of 4, batches of 100 and 10 epochs.
     """
-    from experiments import catalogue, datasets, protocol_search
-    from experiments import search as searches
+    from experiments.experiment import Options
 
     with _plain_errors():
-        catalogue.find("search", name, {"deep-narrow": None, "lee-protocol": None})
-        if name == "lee-protocol":
-            for path in protocol_search.search(seeds, results, data_dir, table):
-                typer.echo(path)
+        experiment = _named("search", name)
+        if experiment.start is None:
+            options = Options(table=table, seeds=seeds)
+            _run([experiment], "desk", options, results, data_dir)
             return
-        small = dataset in datasets.EMBEDDED
-        paths = searches.deep_narrow(
+        shown, written = experiment.start(
             dataset,
-            searches.Space(
-                tuple(depth) or ((60,) if small else (20, 120)),
-                tuple(width) or (("10-6",) if small else ("10-6", "4")),
-                tuple(initializer) or searches.INITIALIZERS,
-                list(epsilon) or epsilon_range,
-                tuple(signs),
-                activation,
-            ),
+            depth,
+            width,
+            initializer,
+            list(epsilon) or epsilon_range,
+            signs,
+            activation,
             seeds,
-            epochs or (40 if small else 10),
-            batch_size or (32 if small else 100),
-            scaling,  # type: ignore[arg-type]  # `scale` checks it
+            epochs,
+            batch_size,
+            scaling,
             oracle,
             trials or None,
             results,
             data_dir,
         )
-        for path in paths:
-            typer.echo(path)
+        _print(shown, written)
 
 
 @app.command()
@@ -297,17 +313,15 @@ def monitor(
     data_dir: DataDir = None,
 ) -> None:
     """Shows where the units of a deep, narrow network die, and under lee_qr do not."""
-    from experiments import dead_units
-
     with _plain_errors():
-        for path in dead_units.monitor(dataset, depth, epochs, results, data_dir):
-            typer.echo(path)
+        start = _start("monitor", "monitor")
+        _print([], start(dataset, depth, epochs, results, data_dir))
 
 
 @app.command()
 def fetch(name: str, data_dir: DataDir = None) -> None:
     """Downloads and prepares a data set through tensorflow-datasets."""
-    from experiments import datasets
+    from experiments.engine import datasets
 
     with _plain_errors():
         typer.echo(f"{name} is in {datasets.fetch(name, data_dir)}")
@@ -316,21 +330,14 @@ def fetch(name: str, data_dir: DataDir = None) -> None:
 @app.command()
 def score(
     what: Annotated[str, typer.Argument(help="diagnose")] = "diagnose",
+    preset: PresetName = "desk",
     results: Folder = Path("results"),
 ) -> None:
-    """Trains a grid of networks, and counts how often `diagnose` had foretold it."""
-    from experiments import catalogue, diagnosis_score
-    from experiments.progress import console
+    """Trains a grid of networks, and counts how often `diagnose` had predicted it."""
+    from experiments.experiment import Options
 
     with _plain_errors():
-        catalogue.find("score", what, {"diagnose": None})
-        tables, paths = diagnosis_score.score(
-            results / "diagnose-score", report=typer.echo
-        )
-        for table in tables:
-            console.print(table.to_rich())
-        for path in paths:
-            typer.echo(path)
+        _run([_named("score", what)], preset, Options(), results, None)
 
 
 @app.command()
@@ -349,19 +356,38 @@ def bench(
     results: Folder = Path(__file__).parent / "results",
 ) -> None:
     """Measures speed: ratios of medians, interleaved in one run. Or exactness."""
-    from experiments import bench as benches
-    from experiments import catalogue
+    from experiments import registry
 
     with _plain_errors():
-        known = {"all": None, "exactness": None, **benches.BENCHES}
-        catalogue.find("bench", name, known)
         if name == "exactness":
-            from experiments.bench import exactness
-
-            exactness.run(cases, seed, results / "exactness")
+            _start("bench", name)(cases, seed, results / "exactness")
             return
-        for measure in benches.BENCHES if name == "all" else [name]:
-            benches.BENCHES[measure]()
+        known = [
+            other for other in registry.of_command("bench") if other != "exactness"
+        ]
+        for measure in known if name == "all" else [name]:
+            _start("bench", measure)()
+
+
+def _named(command: str, name: str) -> "Experiment":
+    """Returns what a command calls by a name."""
+    from experiments import registry
+    from keras_inits.utils.validation import unknown
+
+    known = registry.of_command(command)
+    if name not in known:
+        raise unknown(command, name, known)
+    return known[name]
+
+
+def _start(command: str, name: str) -> "Callable[..., Any]":
+    """Returns what starts an experiment that has no cells."""
+    start = _named(command, name).start
+    if start is None:
+        raise ValueError(
+            f"An experiment that has cells must be run. Received: {command}={name}"
+        )
+    return start
 
 
 if __name__ == "__main__":

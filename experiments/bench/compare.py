@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from experiments.bench.timing import in_child
-from experiments.report import Table
+from experiments.reporting.report import Table
 
 
 def run() -> None:
@@ -19,7 +19,7 @@ def _compare(pipe: Connection) -> None:
     import keras
 
     import keras_inits
-    from experiments import datasets, networks
+    from experiments.engine import datasets, networks
 
     data = datasets.load("digits")
     x, y = datasets.scale(data, "unit"), data.y

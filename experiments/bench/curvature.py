@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from experiments.bench.timing import DEPTH, in_child, interleaved
-from experiments.report import Table
+from experiments.reporting.report import Table
 
 
 def run() -> None:
@@ -18,7 +18,7 @@ def run() -> None:
 
 
 def _curvature(pipe: Connection) -> None:
-    from experiments import networks
+    from experiments.engine import networks
     from keras_inits import diagnostics
 
     rng = np.random.default_rng(0)

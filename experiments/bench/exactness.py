@@ -18,8 +18,8 @@ import numpy as np
 import keras_inits.population
 from experiments.bench import exactness_cases
 from experiments.bench.exactness_cases import EPOCHS, TABLES, Case
-from experiments.progress import console, finish_part, progress_bar
-from experiments.report import Report, Table
+from experiments.engine.progress import console, finish_part, progress_bar
+from experiments.reporting.report import Report, Table
 from keras_inits import Population
 from keras_inits.population.members import variables
 
@@ -324,9 +324,8 @@ def run(count: int, seed: int, folder: Path) -> None:
     report = _report(results, count, seed, backend)
     for part in report.parts:
         console.print(part.to_rich() if isinstance(part, Table) else part)
-    markdown, page = report.write(folder, f"report-{backend}-{seed}")
-    page.unlink()
-    console.print(markdown)
+    (page,) = report.write(folder, f"report-{backend}-{seed}")
+    console.print(page)
 
 
 def revision() -> str:

@@ -5,7 +5,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from experiments.bench.timing import in_child, interleaved
-from experiments.report import Table
+from experiments.reporting.report import Table
 
 
 def run() -> None:

@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection
 import numpy as np
 
 from experiments.bench.timing import BATCH, DEPTH, ROUNDS, in_child
-from experiments.report import Table
+from experiments.reporting.report import Table
 
 
 def run() -> None:
@@ -19,7 +19,7 @@ def run() -> None:
 def _monitor(pipe: Connection) -> None:
     import keras
 
-    from experiments import networks
+    from experiments.engine import networks
     from keras_inits import DeadUnitMonitor
 
     layers = keras.layers

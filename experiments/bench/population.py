@@ -13,9 +13,9 @@ import numpy as np
 
 from experiments.bench import jax_vmap
 from experiments.bench.timing import BATCH, DEPTH, worker
-from experiments.progress import console
-from experiments.report import Table
-from experiments.runner import STEPS_TOGETHER
+from experiments.engine.progress import console
+from experiments.engine.trainer import STEPS_TOGETHER
+from experiments.reporting.report import Table
 
 DEEP = f"{DEPTH} hidden layers of 10 and 6 units"
 ORDINARY = ("784-256-256-10", "CNN with BatchNormalization", "LSTM(32)")
@@ -191,7 +191,7 @@ def build(network: str, initializer: str = "he_normal") -> Any:
     """Builds one of the networks that are timed."""
     import keras
 
-    from experiments import networks
+    from experiments.engine import networks
 
     layers = keras.layers
     if network == DEEP:
@@ -251,7 +251,7 @@ def train(pipe: Connection, network: str, members: int, together: int) -> None:
 
 def train_by_hand(pipe: Connection, members: int) -> None:
     """Trains the deep network with `jax_vmap`."""
-    from experiments import networks
+    from experiments.engine import networks
 
     x, y = batches(DEEP)
     x, y = x.reshape(STEPS, BATCH, -1), y.reshape(STEPS, BATCH)

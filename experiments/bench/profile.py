@@ -17,8 +17,8 @@ from experiments.bench.population import (
     compiled,
 )
 from experiments.bench.timing import BATCH, DEPTH, in_child
-from experiments.report import Table
-from experiments.runner import STEPS_TOGETHER
+from experiments.engine.trainer import STEPS_TOGETHER
+from experiments.reporting.report import Table
 
 ROUNDS, SIZE = 11, 1024
 
@@ -49,7 +49,7 @@ def flops(widths: Sequence[int], batch: int) -> int:
 def _profile(pipe: Connection) -> None:
     import tensorflow as tf
 
-    from experiments import networks
+    from experiments.engine import networks
 
     hidden = networks.alternating(DEPTH)
     population = compiled(DEEP, MEMBERS, STEPS_TOGETHER)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
-from experiments.progress import console
+from experiments.engine.progress import console
 
 DEPTH, BATCH, ROUNDS = 120, 100, 5
 

@@ -6,8 +6,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from experiments.bench.timing import worker
-from experiments.progress import console
-from experiments.report import Table
+from experiments.engine.progress import console
+from experiments.reporting.report import Table
 
 
 def run() -> None:
@@ -35,7 +35,7 @@ def _tune(pipe: Connection, kind: str) -> None:
     import keras
     import keras_tuner
 
-    from experiments import datasets, networks
+    from experiments.engine import datasets, networks
     from keras_inits import InitializerHyperModel, PopulationTuner
 
     data = datasets.load("digits")

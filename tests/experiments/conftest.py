@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.lee import Protocol
+from experiments.lee2024.protocol import Protocol
 
 
 @pytest.fixture(scope="session")
@@ -11,7 +11,7 @@ def record():
 
     def write(ledger, cell, method, accuracies, protocol=None):
         runs = [
-            ledger.begin(cell.run(method, seed, protocol or Protocol()))
+            ledger.begin(cell.description(method, seed, protocol or Protocol()))
             for seed in range(len(accuracies))
         ]
         values = {"val_accuracy": [accuracy / 100 for accuracy in accuracies]}

@@ -11,23 +11,14 @@ import pathlib
 
 import pytest
 
-from experiments import catalogue, lee
+from experiments import experiment, registry
 
 PINNED = pathlib.Path(__file__).with_name("run_descriptions.csv")
 
 
 def descriptions(name, preset):
-    cells = catalogue.cells(name, preset)
-    if name in catalogue.STUDIES:
-        return [run for cell in cells for run in cell.runs()]
-    others = catalogue.EXPERIMENTS[name].others
-    return [
-        cell.run(method, seed, protocol)
-        for cell in cells
-        for protocol in (lee.Protocol(), *others)
-        for method in lee.METHODS
-        for seed in range(catalogue.seeds(name, preset))
-    ]
+    cells = registry.find(name).select(preset)
+    return [run for cell in cells for run in cell.describe()]
 
 
 def digest(name, preset):
@@ -43,7 +34,8 @@ def digest(name, preset):
 
 
 def everything():
-    return [(name, preset) for name in catalogue.ALL for preset in catalogue.PRESETS]
+    names = registry.of_command("run")
+    return [(name, preset) for name in names for preset in experiment.PRESETS]
 
 
 @pytest.mark.parametrize(("name", "preset"), everything())

@@ -1,0 +1,18 @@
+"""How often `keras_inits.diagnose` is right."""
+
+from experiments.diagnosis_score import cells, report
+from experiments.experiment import Experiment
+
+EXPERIMENTS = (
+    Experiment(
+        "diagnose-score",
+        "how often diagnose is right: its predictions beside real training",
+        "keras_inits.diagnose",
+        report.report,
+        {
+            "smoke": cells.cells({"fitted": [("relu", (16,)), ("tanh", (8, 8))]}),
+            "desk": cells.cells(),
+        },
+        command="score diagnose",
+    ),
+)

@@ -1,0 +1,1 @@
+"""What every experiment runs on: data, networks, training, ledger, progress."""

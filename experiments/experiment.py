@@ -1,0 +1,193 @@
+"""What an experiment is: cells that describe and train runs, and a report of them."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import keras
+
+from experiments.engine.frame import Results
+from experiments.engine.ledger import Ledger
+from experiments.reporting.publish import Publication
+from experiments.reporting.report import Part
+from keras_inits.utils.validation import unknown
+
+PRESETS = {
+    "smoke": "embedded digits, few epochs and seeds: the whole catalogue in minutes",
+    "desk": "two cores, hours",
+    "paper": "everything in the paper, ten seeds",
+}
+
+Run = Mapping[str, Any]
+"""The description of a run, of JSON values: all that its results depend on."""
+
+
+class Cell(Protocol):
+    """A network and data: the runs that are trained together."""
+
+    @property
+    def dataset(self) -> str:
+        """Name of the data set, for `datasets.load`."""
+
+    @property
+    def activation(self) -> str:
+        """Activation of the hidden layers."""
+
+    @property
+    def hidden(self) -> str:
+        """The hidden layers, in short."""
+
+    @property
+    def rows_per_run(self) -> int:
+        """Epochs that the ledger has of a run that is finished."""
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Returns the description of every run."""
+
+    def train(
+        self,
+        missing: Sequence[Run],
+        ledger: Ledger,
+        data_dir: str | None = None,
+        progress: keras.callbacks.Callback | None = None,
+    ) -> None:
+        """Trains runs, and records them.
+
+        Args:
+            missing: Those of `describe()` that the ledger has not, or not to the end.
+            ledger: Where their results go.
+            data_dir: Folder of prepared tensorflow-datasets data.
+            progress: For `fit`: shows how far it is.
+        """
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What narrows the cells of an experiment; nothing by default.
+
+    Args:
+        dataset: Names of data sets.
+        activation: Names of activations.
+        hidden: Hidden layers, as cells name them.
+        table: Numbers of tables, of cells that have one.
+        methods: What cells that have methods compare.
+        seeds: Number of seeds, of cells that have one.
+        epochs: Epochs to train, of cells that have them.
+    """
+
+    dataset: Sequence[str] = ()
+    activation: Sequence[str] = ()
+    hidden: Sequence[str] = ()
+    table: Sequence[int] = ()
+    methods: Sequence[str] = ()
+    seeds: int = 0
+    epochs: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A table, a figure, a question, a search or a benchmark, that can be run again.
+
+    Args:
+        name: By which it is known.
+        what: What it shows.
+        source: Paper and table or figure, or where its question is from.
+        report: Function of the results, and of a folder for pictures, that returns the
+            parts of its report.
+        cells: What to train, by preset; nothing for what is computed at once.
+        quantities: Those that the report needs; all by default.
+        command: How it is run, after `python -m experiments`. Defaults to `run` and
+            its name.
+        start: Function that runs it, and returns the files that it has written, in
+            place of cells and a report. Its arguments are those of its command.
+    """
+
+    name: str
+    what: str
+    source: str
+    report: Callable[[Results, Path], list[Part]] | None = None
+    cells: Mapping[str, Sequence[Cell]] = dataclasses.field(default_factory=dict)
+    quantities: Sequence[str] = ()
+    command: str = ""
+    start: Callable[..., Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Fills in the command."""
+        object.__setattr__(self, "command", self.command or f"run {self.name}")
+
+    def select(self, preset: str, options: Options = Options()) -> list[Cell]:  # noqa: B008
+        """Returns the cells of a preset, narrowed as asked.
+
+        Raises:
+            ValueError: If there is no such preset or cell, or a cell has nothing of the
+                kind that an option sets.
+        """
+        if preset not in PRESETS:
+            raise unknown("preset", preset, PRESETS)
+        if self.cells and preset not in self.cells:
+            raise unknown("preset", preset, self.cells)
+        cells = list(self.cells.get(preset, ()))
+        for name in ("dataset", "activation", "hidden", "table"):
+            values = getattr(options, name)
+            known = {getattr(cell, name, None) for cell in cells}
+            for value in values:
+                if value not in known:
+                    raise unknown(name, value, sorted(map(str, known)))
+            if values:
+                cells = [cell for cell in cells if getattr(cell, name) in values]
+        changes: dict[str, Any] = {
+            "methods": tuple(options.methods),
+            "seeds": options.seeds,
+            "epochs": options.epochs,
+        }
+        changes = {name: value for name, value in changes.items() if value}
+        return [self._replaced(cell, changes) for cell in cells]
+
+    def publication(self, preset: str, seeds: int = 0, epochs: int = 0) -> Publication:
+        """Returns the report of a preset, with all seeds that it has.
+
+        Args:
+            preset: One of `PRESETS`.
+            seeds: Number of seeds, if that is more than the preset has.
+            epochs: Epochs that were trained; 0 for those of the preset.
+
+        Raises:
+            ValueError: If there is no such preset, or no report.
+        """
+        if self.report is None:
+            raise ValueError(
+                "An experiment must have cells to be reported; this one is reported by "
+                f"the command that runs it, python -m experiments {self.command}. "
+                f"Received: experiment={self.name}"
+            )
+        cells = self.select(preset, Options(epochs=epochs))
+        command = f"python -m experiments {self.command}"
+        if len(self.cells) > 1:
+            command += f" --preset {preset}"
+        if seeds > max((getattr(cell, "seeds", 0) for cell in cells), default=seeds):
+            cells = [self._replaced(cell, {"seeds": seeds}) for cell in cells]
+            command += f" --seeds {seeds}"
+        if epochs:
+            command += f" --epochs {epochs}"
+        title = f"{self.name}: {self.what} ({self.source})"
+        return Publication(
+            self.name,
+            title,
+            command,
+            f"Preset {preset}",
+            cells,
+            self.report,
+            self.quantities,
+        )
+
+    def _replaced(self, cell: Any, changes: Mapping[str, Any]) -> Cell:
+        fields = {field.name for field in dataclasses.fields(cell)}
+        for name, value in changes.items():
+            if name not in fields:
+                raise ValueError(
+                    f"`{name}` must be left out where cells have no such field. "
+                    f"Received: experiment={self.name}, {name}={value}"
+                )
+        replaced: Cell = dataclasses.replace(cell, **changes)
+        return replaced

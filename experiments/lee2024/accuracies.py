@@ -1,0 +1,161 @@
+"""What the methods of Lee et al. (2024) reach, out of rows of results."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from experiments.engine.frame import Results, key
+from experiments.lee2024.cells import Cell
+from experiments.lee2024.protocol import METHODS, Protocol
+from experiments.reporting import comparison
+from experiments.reporting.comparison import Compared
+from experiments.reporting.report import Table
+
+Curves = dict[str, dict[int, float]]
+"""Validation accuracy (%) by key of a run and by epoch, counted from 1."""
+
+
+@dataclass(frozen=True)
+class Accuracies:
+    """Validation accuracies (%) of cells under one protocol.
+
+    Args:
+        cells: The rows of the table, or networks of the figure.
+        curves: Of all runs, those of other protocols included.
+        protocol: How the networks were trained.
+    """
+
+    cells: Sequence[Cell]
+    curves: Curves = field(repr=False)
+    protocol: Protocol = Protocol()
+
+    @property
+    def rows(self) -> list[tuple[Cell, int]]:
+        """The cells, each with the epochs after which it is reported."""
+        return [(cell, epochs) for cell in self.cells for epochs in cell.reports]
+
+    def by_seed(self, cell: Cell, method: str) -> dict[int, dict[int, float]]:
+        """Returns the accuracy by seed and by epoch, counted from 1."""
+        curves = {
+            seed: self.curves.get(
+                key(cell.description(method, seed, self.protocol)), {}
+            )
+            for seed in range(cell.seeds)
+        }
+        return {seed: curve for seed, curve in curves.items() if curve}
+
+    def scores(self, cell: Cell, epochs: int, method: str) -> dict[int, float]:
+        """Returns the accuracy of each seed that has come so far."""
+        return {
+            seed: curve[epochs]
+            for seed, curve in self.by_seed(cell, method).items()
+            if epochs in curve
+        }
+
+    def label(self, cell: Cell, epochs: int) -> str:
+        """Names what sets a row apart from the others of its table."""
+        parts = {
+            "activation": cell.activation,
+            "hidden": f"{cell.hidden} units",
+            "samples_per_class": f"{cell.samples_per_class or 'all'} a class",
+        }
+        named = [
+            text
+            for name, text in parts.items()
+            if len({getattr(other, name) for other in self.cells}) > 1
+        ]
+        if len({row_epochs for _, row_epochs in self.rows}) > 1 or not named:
+            named.append(f"{epochs} epochs")
+        return ", ".join(named)
+
+
+def accuracies(results: Results) -> Accuracies:
+    """Returns the accuracies under the first protocol of the cells."""
+    curves = {
+        run: {epoch: 100 * value for epoch, value in curve.items()}
+        for run, curve in results.curves("val_accuracy").items()
+    }
+    return Accuracies(results.cells, curves, results.cells[0].protocols[0])
+
+
+def published(experiment: str) -> list[dict[str, str]]:
+    """Returns the numbers that the paper prints, a dictionary for each.
+
+    Examples:
+        >>> len(published("lee-table1")), len(published("lee-table2"))
+        (384, 80)
+    """
+    folder = Path(__file__).parent / "published"
+    return comparison.read_published(folder / f"{experiment}.csv")
+
+
+def published_value(
+    experiment: str, cell: Cell, epochs: int, method: str
+) -> float | None:
+    """Returns the published accuracy (%) of a cell, `None` if there is none.
+
+    Examples:
+        >>> published_value("lee-table2", Cell("mnist"), 10, "proposed")
+        86.7
+    """
+    row = {
+        "dataset": cell.dataset,
+        "activation": cell.activation,
+        "hidden": cell.hidden,
+        "samples_per_class": cell.samples_per_class or "all",
+        "epochs": epochs,
+        "method": method,
+    }
+    return comparison.published_value(published(experiment), row)
+
+
+def compared(ours: Accuracies, experiment: str) -> list[Compared]:
+    """Returns the rows of a table, with the published numbers."""
+    return [
+        Compared(
+            cell.dataset,
+            ours.label(cell, epochs),
+            {method: ours.scores(cell, epochs, method) for method in METHODS},
+            {
+                method: value
+                for method in METHODS
+                for value in [published_value(experiment, cell, epochs, method)]
+                if value is not None
+            },
+        )
+        for cell, epochs in ours.rows
+    ]
+
+
+def other_choices(ours: Accuracies, experiment: str) -> Table | None:
+    """Shows what the other protocols give, for the methods that they change.
+
+    Returns:
+        A table, or `None` where none of it was run.
+    """
+    lines, styles = [], []
+    for other, (cell, epochs), method in _changed(ours):
+        scores = replace(ours, protocol=other).scores(cell, epochs, method)
+        value = published_value(experiment, cell, epochs, method)
+        if scores and value is not None:
+            text, mark = comparison.entry(list(scores.values()), value)
+            choice = ", ".join(
+                f"{name} = {field_value}"
+                for name, field_value in vars(other).items()
+                if field_value != getattr(ours.protocol, name)
+            )
+            label = f"{cell.dataset}, {ours.label(cell, epochs)}"
+            lines.append([label, method, choice, text])
+            styles.append(["", "", "", mark])
+    title = "Other choices: ours ± sd, published (difference)"
+    return Table(title, ["", "method", "choice", ""], lines, styles) if lines else None
+
+
+def _changed(ours: Accuracies) -> Iterator[tuple[Protocol, tuple[Cell, int], str]]:
+    others = dict.fromkeys(p for cell in ours.cells for p in cell.protocols)
+    for other in others:
+        for cell, epochs in ours.rows:
+            for method in METHODS:
+                run = cell.description(method, 0, ours.protocol)
+                if cell.description(method, 0, other) != run:
+                    yield other, (cell, epochs), method

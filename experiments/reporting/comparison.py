@@ -1,0 +1,214 @@
+"""Ours beside the published numbers, and who wins."""
+
+import functools
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.stats
+
+from experiments.reporting.report import Table, mean_sd
+from experiments.reporting.statistics import sign_flip_p
+
+CHANCE = (9.0, 12.0)
+"""Where a network of ten classes scores (%) that answers one class alone."""
+
+PUBLISHED_SEEDS = 10
+"""Seeds of which a published number is the mean."""
+
+_ROUNDING = 0.05  # One decimal is published.
+_MARKS = {"inside": "✓", "outside": "✗", "chance": "○", "": ""}
+
+
+@functools.cache
+def read_published(path: Path) -> list[dict[str, str]]:
+    """Returns published numbers, a dictionary for each; none if there is no file.
+
+    Args:
+        path: A CSV file; `val_accuracy` (%) is the number, the other columns say of
+            what.
+    """
+    if not path.exists():
+        return []
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
+
+
+def published_value(
+    numbers: Iterable[Mapping[str, str]], row: Mapping[str, Any]
+) -> float | None:
+    """Returns the published accuracy (%) of a row, `None` if there is none.
+
+    Args:
+        numbers: From `read_published`.
+        row: Of ours: the values of all columns of the published numbers, and maybe
+            of others.
+
+    Examples:
+        >>> numbers = [{"dataset": "mnist", "epochs": "10", "val_accuracy": "86.7"}]
+        >>> published_value(numbers, {"dataset": "mnist", "seed": 0, "epochs": 10})
+        86.7
+    """
+    for number in numbers:
+        about = {name: number[name] for name in number if name != "val_accuracy"}
+        if all(str(row[name]) == value for name, value in about.items()):
+            return float(number["val_accuracy"])
+    return None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A row of a published table: ours and theirs, by method.
+
+    Args:
+        dataset: Its table.
+        label: What sets it apart from the other rows of its table.
+        ours: Accuracy (%) by method and seed.
+        published: Published mean (%) by method, of those that have one.
+    """
+
+    dataset: str
+    label: str
+    ours: Mapping[str, Mapping[int, float]]
+    published: Mapping[str, float]
+
+
+def agreement(ours: Sequence[float], published: float) -> str:
+    """Says whether a published mean of ten seeds is one that ours would predict.
+
+    The interval is that of the mean of ten further seeds, at 95 %:
+    `mean ± t sd sqrt(1 / n + 1 / 10)`, widened by the rounding of a published number.
+
+    Args:
+        ours: Accuracy (%) of each of `n` seeds.
+        published: The published mean (%).
+
+    Returns:
+        `"chance"` where ours and theirs are stuck on one class, `"inside"` or
+        `"outside"` elsewhere, and `""` with fewer than two seeds.
+
+    Examples:
+        >>> agreement([86.0, 88.0, 87.0], 86.7)
+        'inside'
+        >>> agreement([11.3, 11.1, 11.2], 11.3)
+        'chance'
+    """
+    low, high = CHANCE
+    if ours and all(low <= value <= high for value in (*ours, published)):
+        return "chance"
+    n = len(ours)
+    if n < 2:
+        return ""
+    width = scipy.stats.t.ppf(0.975, n - 1) * statistics.stdev(ours)
+    width = width * math.sqrt(1 / n + 1 / PUBLISHED_SEEDS) + _ROUNDING
+    inside = abs(statistics.fmean(ours) - published) <= width
+    return "inside" if inside else "outside"
+
+
+def entry(ours: Sequence[float], published: float | None) -> tuple[str, str]:
+    """Returns the cell of a table that has ours over the published number.
+
+    Returns:
+        Its text, and the `agreement`, which is the style of the cell.
+
+    Examples:
+        >>> entry([86.0], 86.7)[0].splitlines()
+        ['86.0', '86.7 (-0.7)']
+    """
+    parts, mark = [mean_sd(ours)], ""
+    if published is not None:
+        mark = agreement(ours, published)
+        gap = f" ({statistics.fmean(ours) - published:+.1f})" if ours else ""
+        parts.append(f"{published:.1f}{gap} {_MARKS[mark]}".strip())
+    return "\n".join(part for part in parts if part), mark
+
+
+def beside_published(
+    rows: Sequence[Compared], methods: Sequence[str]
+) -> tuple[list[Table], str]:
+    """Sets ours beside the published numbers.
+
+    Returns:
+        A table for each data set, which has a row a network and a column a method:
+        ours ± sd over seeds, the published number and the difference, and whether it
+        lies inside; and in a sentence how many do.
+    """
+    tables: list[Table] = []
+    marks: list[str] = []
+    for dataset in dict.fromkeys(row.dataset for row in rows):
+        lines, styles = [], []
+        for row in rows:
+            if row.dataset != dataset:
+                continue
+            entries = [
+                entry(list(row.ours[method].values()), row.published.get(method))
+                for method in methods
+            ]
+            lines.append([row.label, *(text for text, _ in entries)])
+            styles.append(["", *(mark for _, mark in entries)])
+            marks += [
+                mark
+                for method, (_, mark) in zip(methods, entries, strict=True)
+                if method in row.published
+            ]
+        title = f"Validation accuracy (%), {dataset}: ours ± sd, published (difference)"
+        tables.append(Table(title, ["", *methods], lines, styles))
+    run = [mark for mark in marks if mark]
+    agree = sum(mark in ("inside", "chance") for mark in run)
+    sentence = (
+        f"{agree} of {len(run)} published numbers lie inside the 95 % interval that "
+        f"our seeds predict for a mean of ten ({run.count('chance')} of them are both "
+        f"at chance); {len(marks) - len(run)} of {len(marks)} have not been run "
+        "with enough seeds."
+    )
+    return tables, sentence if marks else ""
+
+
+def winners(rows: Sequence[Compared]) -> Table | None:
+    """Checks who wins each row: the paper's best method against ours, paired by seed.
+
+    The test is the exact sign-flip test of the paired differences between the
+    paper's best method and the best of the others in our results.
+
+    Returns:
+        A table, or `None` where no numbers were published or nothing was run.
+    """
+    lines, styles = [], []
+    for row in rows:
+        methods = list(row.published)
+        if not methods or not all(row.ours[method] for method in methods):
+            continue
+        winner = max(methods, key=lambda method: row.published[method])
+        means = {
+            method: statistics.fmean(row.ours[method].values()) for method in methods
+        }
+        rival = max((m for m in methods if m != winner), key=lambda m: means[m])
+        seeds = sorted(row.ours[winner].keys() & row.ours[rival].keys())
+        gaps = np.array([row.ours[winner][s] - row.ours[rival][s] for s in seeds])
+        p = sign_flip_p(gaps)
+        if max(*means.values(), *row.published.values()) <= CHANCE[1]:
+            held = "all at chance"
+        elif p < 0.05:
+            held = "holds" if gaps.mean() > 0 else "does not hold"
+        else:
+            held = "undecided"
+        lines.append(
+            [
+                f"{row.dataset}, {row.label}",
+                f"{winner} {row.published[winner]:.1f}",
+                f"{winner} {means[winner]:.1f}",
+                f"{rival} {means[rival]:.1f}",
+                f"{p:.3f}",
+                held,
+            ]
+        )
+        style = {"holds": "inside", "does not hold": "outside"}.get(held, "")
+        styles.append([""] * 5 + [style])
+    columns = ["", "best published", "ours", "our best other", "p (paired)", "order"]
+    title = "Who wins each row"
+    return Table(title, columns, lines, styles) if lines else None

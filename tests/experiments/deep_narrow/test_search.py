@@ -1,0 +1,58 @@
+"""Tests of what a search concludes."""
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from experiments.deep_narrow import plots
+from experiments.deep_narrow.report import epsilon_matters
+
+
+def result(epsilon, scores, **values):
+    scores = np.asarray(scores)
+    return {
+        "values": {"initializer": "lee_qr", "epsilon": epsilon, **values},
+        "scores": dict(enumerate(scores)),
+        "mean": scores.mean(),
+        "sd": scores.std(ddof=1),
+    }
+
+
+def test_a_value_that_is_worse_in_every_seed_matters():
+    seeds = np.linspace(0.5, 0.9, 6)
+    results = [result(e, seeds - loss) for e, loss in ((0.1, 0), (1, 0.1), (10, 0.2))]
+    (sentence,) = epsilon_matters(results)
+    assert "ε between 0.1 and 10 matters" in sentence
+    assert "50.0 to 70.0 %" in sentence and sentence.endswith("Best is ε = 0.1.")
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_values_that_take_turns_do_not(tied):
+    seeds = np.full((3, 3), 0.8) - (0 if tied else 0.1 * np.eye(3))
+    (sentence,) = epsilon_matters(
+        [result(e, row) for e, row in zip((0.1, 1, 10), seeds, strict=True)]
+    )
+    assert "makes no difference" in sentence and "p = 1)" in sentence
+
+
+def test_each_method_is_answered_for_where_there_are_values_enough():
+    results = [
+        result(e, [0.1, 0.2], signs=signs)
+        for signs, values in (("householder", (1, 2, 3)), ("gram_schmidt", (1, 2)))
+        for e in values
+    ]
+    none = {"values": {"initializer": "he_normal"}, "scores": {}, "mean": 0, "sd": 0}
+    (sentence,) = epsilon_matters([*results, none])
+    assert sentence.startswith("lee_qr, householder")
+
+
+def test_a_picture_over_epsilon_needs_two_values(tmp_path):
+    def at(epsilon):
+        values = {"initializer": "lee_qr", "epsilon": epsilon}
+        return {"values": values, "mean": 0.5, "sd": 0.1, "scores": {0: 0.5}}
+
+    path = tmp_path / "epsilon.png"
+    assert plots.epsilon([at(0.1)], "a title", path) is None
+    assert not path.exists()
+    assert plots.epsilon([at(0.1), at(1.0)], "a title", path) == path
+    assert matplotlib.image.imread(path).std() > 0
