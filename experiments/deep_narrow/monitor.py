@@ -54,7 +54,7 @@ def monitor(
                 callbacks=[watch, FitProgress(bar, f"{dataset}, {name}")],
             )
         picture, table = (folder / f"{name}{ending}" for ending in (".png", ".csv"))
-        figure = watch.plot("still_fraction")
+        figure = watch.plot("inactive_fraction")
         figure.axes[0].set_title(f"{name} on {dataset}", loc="left", fontsize=11)
         figure.savefig(picture)
         pd.DataFrame(watch.history).to_csv(table, index=False)

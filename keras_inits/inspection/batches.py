@@ -1,6 +1,6 @@
 """Samples for a network: checked, chosen and evaluated, a batch at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -44,18 +44,27 @@ def check_inputs(model: keras.Model, x: Any) -> int:
     return sizes.pop()
 
 
-def take(data: Any, samples: Any) -> Any:
-    """Returns some samples of a structure of arrays.
+def map_arrays(function: Callable[[Any], Any], data: Any) -> Any:
+    """Applies a function to the arrays of a structure; `None` stays.
 
     Args:
-        data: Arrays `(samples, ...)` in any structure; `None` stays.
+        function: Of an array.
+        data: Arrays in any structure.
+    """
+    # Of Keras' argument for that, `none_is_leaf`, older releases know nothing.
+    return tree.map_structure(
+        lambda array: None if array is None else function(array), data
+    )
+
+
+def take(data: Any, samples: Any) -> Any:
+    """Returns some samples of a structure of arrays; `None` stays.
+
+    Args:
+        data: Arrays `(samples, ...)` in any structure.
         samples: A slice or indices.
     """
-    return tree.map_structure(
-        lambda array: None if array is None else array[samples],
-        data,
-        none_is_leaf=True,
-    )
+    return map_arrays(lambda array: array[samples], data)
 
 
 def batches(data: Any, batch_size: int) -> Iterator[Any]:

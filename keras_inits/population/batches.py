@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from keras_inits.inspection.batches import map_arrays, take
 from keras_inits.inspection.keras_private import ArrayDataAdapter
 
 PER_SEED = "per_seed"
@@ -75,7 +76,7 @@ class SeedBatches(keras.utils.PyDataset):
         (data,) = ArrayDataAdapter(
             x, y, sample_weight, batch_size=count, class_weight=class_weight
         ).get_numpy_iterator()
-        data = tree.map_structure(np.asarray, data, none_is_leaf=False)
+        data = map_arrays(np.asarray, data)
         self.x, self.y, weights = keras.utils.unpack_x_y_sample_weight(data)
         if weights is not None:
             # Of several outputs some may have none, and then have ones.
@@ -133,9 +134,7 @@ class SeedBatches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> Any:
         """Returns one batch: inputs, targets, and weights if there are any."""
         chosen = self._chosen(index)
-        return tree.map_structure(
-            lambda array: array[chosen], self._data, none_is_leaf=False
-        )
+        return take(self._data, chosen)
 
     def split(
         self, fraction: float, batch_size: int
@@ -183,18 +182,14 @@ class SeedBatches(keras.utils.PyDataset):
         import tensorflow as tf
 
         # TensorFlow would make one tensor of the arrays in a list.
-        data = tree.map_structure(
-            tf.convert_to_tensor, tree.lists_to_tuples(self._data), none_is_leaf=False
-        )
+        data = map_arrays(tf.convert_to_tensor, tree.lists_to_tuples(self._data))
         indices = tf.data.Dataset.from_generator(
             lambda: map(self._chosen, range(len(self))),
             output_signature=tf.TensorSpec((None, len(self.seeds)), tf.int64),
         )
         batches = indices.apply(tf.data.experimental.assert_cardinality(len(self)))
         return batches.map(
-            lambda chosen: tree.map_structure(
-                lambda array: tf.gather(array, chosen), data, none_is_leaf=False
-            )
+            lambda chosen: map_arrays(lambda array: tf.gather(array, chosen), data)
         ).prefetch(2)
 
     def _chosen(self, index: int) -> np.ndarray:
@@ -235,10 +230,7 @@ def split_per_seed(
 def _number_of_samples(**data: Any) -> int:
     """Returns how many samples all arrays have."""
     data = {name: part for name, part in data.items() if part is not None}
-    shapes = {
-        f"{name}.shape": tree.map_structure(_shape, part, none_is_leaf=False)
-        for name, part in data.items()
-    }
+    shapes = {f"{name}.shape": map_arrays(_shape, part) for name, part in data.items()}
     counts = {_shape(leaf)[:1] for leaf in tree.flatten(data) if leaf is not None}
     if len(counts) != 1 or counts <= {(), (0,)}:
         received = ", ".join(f"{name}={shape}" for name, shape in shapes.items())
@@ -260,15 +252,11 @@ def is_per_seed(inputs: Any) -> bool:
     return isinstance(inputs, Mapping) and set(inputs) == {PER_SEED}
 
 
-def take(data: Any, seed_of: np.ndarray) -> Any:
+def of_members(data: Any, seed_of: np.ndarray) -> Any:
     """Repeats data `(seeds, ...)` for the members of each seed."""
-    return tree.map_structure(
-        lambda array: ops.take(array, seed_of, axis=0), data, none_is_leaf=False
-    )
+    return map_arrays(lambda array: ops.take(array, seed_of, axis=0), data)
 
 
 def swap_axes(data: Any) -> Any:
     """Swaps the batch, first outside, with the members or seeds, first inside."""
-    return tree.map_structure(
-        lambda array: ops.swapaxes(array, 0, 1), data, none_is_leaf=False
-    )
+    return map_arrays(lambda array: ops.swapaxes(array, 0, 1), data)

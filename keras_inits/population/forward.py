@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops, tree
 
 from keras_inits.inspection import keras_private
-from keras_inits.population.batches import PER_SEED, swap_axes, take
+from keras_inits.population.batches import PER_SEED, of_members, swap_axes
 from keras_inits.population.dense_stack import DenseStack, chain
 from keras_inits.population.parameter_packing import Packing
 
@@ -187,7 +187,7 @@ class Forward:
         mapped = {
             "state": state,
             "metrics": metrics,
-            "batch": take(per_seed, seed_of) if per_seed else {},
+            "batch": of_members(per_seed, seed_of) if per_seed else {},
             "outputs": [] if outputs is None else with_logits(outputs),
         }
 

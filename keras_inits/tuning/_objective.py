@@ -8,6 +8,8 @@ import keras_tuner
 from keras import tree
 from keras_tuner import errors
 
+from keras_inits.inspection.batches import take
+
 
 def check_before_training(
     objective: keras_tuner.Objective, network: keras.Model, fit: Mapping[str, Any]
@@ -28,7 +30,7 @@ def check_before_training(
     own = [type(callback).__module__ for callback in callbacks(fit)]
     if all(module.startswith("keras.") for module in own):
         data = {name: fit.get(name) for name in ("x", "y", "sample_weight")}
-        few = tree.map_structure(lambda a: a[:2], data, none_is_leaf=False)
+        few = take(data, slice(2))
         network.run_eagerly = True  # For one batch, tracing takes longer.
         logs = network.evaluate(**few, verbose=0, return_dict=True)
         check(objective, logs, validates(fit))
