@@ -26,8 +26,8 @@ from keras_inits.population.members import variables
 TOLERANCES = {
     "float64": 1e-9,
     "float32": 2e-5,
-    "mixed_bfloat16": 3e-2,
-    "mixed_float16": 4e-3,
+    "mixed_bfloat16": 1.5e-2,
+    "mixed_float16": 2e-3,
 }
 """Largest difference between a population and plain `fit`, relative to the largest
 entry of an array, or to 1 if that is more.
@@ -53,6 +53,9 @@ EXCLUSIONS = (
     "to the rounding of float32 there.",
     "What saturates trains in float64, and 16-bit networks with SGD, since a step that "
     "overshoots or divides makes much of a rounding error.",
+    "TensorFlow rewrites the graph of a plain fit so that a product, its bias and its "
+    "activation are rounded once, where a population rounds each: 16-bit networks are "
+    "compared without that.",
     "Metrics that count outputs above a threshold are not compared in 16-bit networks: "
     "many an output there is equal to the threshold.",
 )

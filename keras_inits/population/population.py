@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops, tree
+from keras import layers, ops, tree
 
 from keras_inits.inspection import keras_private
 from keras_inits.population import members as members_module
@@ -241,12 +241,14 @@ class Population(keras.Model):
         self, optimizer: Any, run_eagerly: bool, steps: int, jit_compile: bool | str
     ) -> None:
         """Configures training by the losses and metrics that the network has."""
-        if keras.backend.backend() == "tensorflow" and _has_loops(self.network):
+        looped = _looped(self.network)
+        if keras.backend.backend() == "tensorflow" and looped:
             if jit_compile is True:
                 raise ValueError(
-                    "TensorFlow's XLA does not compile the loop of a recurrent layer "
-                    "for many members: `jit_compile` must be False, or the layer have "
-                    "unroll=True. Received: jit_compile=True"
+                    "TensorFlow's XLA does not compile convolutions, and the loops of "
+                    "recurrent layers without unroll=True, for many members: "
+                    "`jit_compile` must be False. Received: jit_compile=True, and a "
+                    f"network with {type(looped[0]).__name__}"
                 )
             jit_compile = False
         packing = Packing(self.network.trainable_variables)
@@ -543,12 +545,25 @@ class Population(keras.Model):
         )
 
 
-def _has_loops(model: keras.Model) -> bool:
-    """Tells whether a recurrent layer runs in a loop of the backend."""
-    return any(
-        isinstance(layer, keras.layers.RNN) and not layer.unroll
+_CONVOLUTIONS = (
+    *(layers.Conv1D, layers.Conv2D, layers.Conv3D),
+    *(layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose),
+    *(layers.DepthwiseConv1D, layers.DepthwiseConv2D),
+    *(layers.SeparableConv1D, layers.SeparableConv2D),
+)
+
+
+def _looped(model: keras.Model) -> list[keras.Layer]:
+    """Lists the layers that TensorFlow evaluates for many members in a loop.
+
+    Recurrent layers have one of their own; a convolution is done member by member.
+    """
+    return [
+        layer
         for layer in keras_private.all_layers(model)
-    )
+        if isinstance(layer, _CONVOLUTIONS)
+        or (isinstance(layer, layers.RNN) and not layer.unroll)
+    ]
 
 
 def _with_batch(state_and_data: tuple[Any, ...]) -> tuple[Any, ...]:

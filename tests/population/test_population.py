@@ -317,10 +317,15 @@ def test_mixed_precision():
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="JAX compiles loops."
 )
-def test_loops_that_are_to_be_compiled():
-    population = Population(lstm, MEMBERS)
-    with pytest.raises(ValueError, match="loop of a recurrent layer.*jit_compile=True"):
+@pytest.mark.parametrize(
+    ("build", "name"), [(lstm, "LSTM"), (convolution, "Conv2D")], ids=["lstm", "conv"]
+)
+def test_loops_that_are_to_be_compiled(build, name):
+    population = Population(build, MEMBERS)
+    with pytest.raises(ValueError, match=f"must be False.*a network with {name}"):
         population.compile("sgd", LOSS, jit_compile=True)
+    population.compile("sgd", LOSS)  # `"auto"` compiles them where there is a GPU.
+    assert not population.jit_compile
     Population(unrolled_lstm, MEMBERS).compile("sgd", LOSS, jit_compile=True)
 
 
