@@ -41,7 +41,7 @@ def test_every_row(case):
     assert_exact(case)
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**31 - 1))
 def test_drawn(seed):
     assert_exact(exactness_cases.draw(np.random.default_rng(seed), BACKEND))

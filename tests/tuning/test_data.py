@@ -58,16 +58,14 @@ TARGETS = {"kind": Y, "size": SIZES}
     [
         (
             one_output,
-            lambda: {"y": Y, "class_weight": {0: 1.0, 1: 2.0, 2: 3.0}},
+            lambda: {
+                "x": ops.array(X),
+                "y": ops.array(Y),
+                "class_weight": {0: 1.0, 1: 2.0, 2: 3.0},
+            },
             "seed",
         ),
         (one_output, lambda: {"y": Y, "sample_weight": np.arange(60.0)}, "seed"),
-        (one_output, lambda: {"x": ops.array(X), "y": ops.array(Y)}, "seed"),
-        (
-            one_output,
-            lambda: {"y": Y, "steps_per_epoch": 2, "shuffle": False},
-            "shared",
-        ),
         (two_outputs, lambda: {"x": PAIR, "y": TARGETS}, "seed"),
         (one_output, lambda: {"x": Batches(), "shuffle": False}, "shared"),
         (one_output, lambda: {"x": SeedBatches(X, Y, [0, 1])}, "shared"),
