@@ -1,11 +1,11 @@
 """Every import goes down: a part of the package uses only the parts below it."""
 
-import ast
 import pathlib
 
 import pytest
 
 import keras_inits
+from tools.import_graph import imports_of
 
 PACKAGE = pathlib.Path(keras_inits.__file__).parent
 
@@ -38,27 +38,12 @@ def module_of(path):
     return ".".join(parts).removesuffix(".__init__")
 
 
-def imports_of(path):
-    """Lists the modules of this package that a file imports, wherever in it."""
-    modules = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            modules += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: a relative import"
-            base = node.module or ""
-            # What is imported from the package itself may be a part of it.
-            names = [f"{base}.{alias.name}" for alias in node.names]
-            modules += [base] if base != "keras_inits" else names
-    return [module for module in modules if module.startswith("keras_inits")]
-
-
 @pytest.mark.parametrize(
     "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: module_of(path)
 )
 def test_imports_go_down(path):
     place = part_of(module_of(path))
-    for module in imports_of(path):
+    for module in imports_of(path, "keras_inits"):
         assert part_of(module) >= place, f"{module_of(path)} imports {module}"
 
 

@@ -27,9 +27,6 @@ __all__ = [
     "set_keras_mask",
 ]
 
-# Keras before 3.12 has no constant for it.
-_GENERATOR = getattr(seed_generator, "GLOBAL_SEED_GENERATOR", "global_seed_generator")
-
 SOURCES = "keras.src."
 """Where the modules of Keras' own classes and functions begin."""
 
@@ -177,7 +174,7 @@ def global_seed() -> Any:
 
 def global_generator() -> Any:
     """Returns the generator that Keras draws from without a seed, `None` if unused."""
-    return global_state.get_global_attribute(_GENERATOR)
+    return global_state.get_global_attribute(seed_generator.GLOBAL_SEED_GENERATOR)
 
 
 @contextlib.contextmanager
@@ -187,7 +184,7 @@ def kept_generators() -> Iterator[None]:
     TensorFlow drops the operations that count what they drew by a seed of their own.
     """
     with contextlib.ExitStack() as stack:
-        for name in (GLOBAL_RANDOM_SEED, _GENERATOR):
+        for name in (GLOBAL_RANDOM_SEED, seed_generator.GLOBAL_SEED_GENERATOR):
             value = global_state.get_global_attribute(name)
             stack.callback(global_state.set_global_attribute, name, value)
         generator = global_generator()

@@ -71,7 +71,7 @@ def compare_two():
 
 
 def diagnose_one():
-    assert diagnose(ZERO, *DATA).redraws
+    assert diagnose(ZERO, *DATA).alternatives
 
 
 ZERO = network("zeros")
