@@ -14,11 +14,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 FITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 INSTALL := .venv/bin/python -m pip install --quiet --editable ".[dev]"
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test test-lowest lint bench clean
 
 help:
 	@echo "make demo   search for an initializer that trains a deep and narrow network"
 	@echo "make test   lint, check types, run all tests and examples"
+	@echo "make test-lowest  run all tests with the oldest releases that pyproject.toml allows"
 	@echo "make lint   lint and check types"
 	@echo "make bench  measure speed against plain Keras and KerasTuner"
 	@echo "make clean  remove .venv, caches and builds; results stay"
@@ -30,6 +31,14 @@ test: lint
 	@# A file of tests stays in one process: what it trains, it trains once.
 	@.venv/bin/python -m pytest -q --numprocesses auto --dist loadfile
 
+# What the oldest releases depend on in turn is the newest, and deprecates their ways.
+test-lowest: .venv/.stamp
+	@.venv/bin/python -m uv venv --quiet --clear --python .venv/bin/python .venv-lowest
+	@.venv/bin/python -m uv pip install --quiet --python .venv-lowest/bin/python \
+		--resolution lowest-direct --editable ".[dev]"
+	@.venv-lowest/bin/python -m pytest -q --numprocesses auto --dist loadfile \
+		-W default::DeprecationWarning
+
 lint: .venv/.stamp
 	@.venv/bin/ruff check --quiet
 	@.venv/bin/ruff format --check --quiet
@@ -39,7 +48,7 @@ bench: .venv/.stamp
 	@.venv/bin/python -m experiments bench
 
 clean:
-	rm -rf .venv build dist *.egg-info .coverage htmlcov
+	rm -rf .venv .venv-lowest build dist *.egg-info .coverage htmlcov
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find keras_inits experiments tests -name __pycache__ -exec rm -rf {} +
 
