@@ -37,7 +37,7 @@ test-lowest: .venv/.stamp
 	@.venv/bin/python -m uv pip install --quiet --python .venv-lowest/bin/python \
 		--resolution lowest-direct --editable ".[dev]"
 	@.venv-lowest/bin/python -m pytest -q --numprocesses auto --dist loadfile \
-		-W default::DeprecationWarning
+		-W default::DeprecationWarning -W default::FutureWarning
 
 lint: .venv/.stamp
 	@.venv/bin/ruff check --quiet
