@@ -168,7 +168,7 @@ def misfits(model: keras.Model, method: str | None = None) -> list[Misfit]:
         method: Name of an initializer, or of a method of `keras_inits.initialize`,
             that is to be used in all layers. Defaults to those that the layers have.
     """
-    found = []
+    results = []
     network = leaf_layers(model)
     for place, layer in enumerate(network):
         own = [
@@ -185,8 +185,8 @@ def misfits(model: keras.Model, method: str | None = None) -> list[Misfit]:
         for fact in FACTS:
             used = fact.initializer == method if method else _is_one(own, fact)
             if fact.only and used and name not in fact.activations:
-                found.append(Misfit(layer.name, name, fact))
-    return found
+                results.append(Misfit(layer.name, name, fact))
+    return results
 
 
 def warn_of_misfits(

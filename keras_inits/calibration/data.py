@@ -71,10 +71,10 @@ class Data:
             self._probes[part] = _Probe(self._model, part)
         probe = self._probes[part]
         for inputs, targets in self:
-            found = dict(
+            tensors = dict(
                 zip(probe.watched, probe.predict_on_batch(inputs), strict=True)
             )
-            yield [found[layer] for layer in watched], targets
+            yield [tensors[layer] for layer in watched], targets
 
     def _check_samples(self) -> None:
         size, first, constant = 0, None, True

@@ -108,8 +108,8 @@ def _draw_anew(
     """Takes the weights of each layer from one like it that is built anew."""
     drawn: dict[keras.Layer, Any] = {}
     skipped: dict[keras.Layer, str] = {}
-    found = [layer for layer in leaf_layers(model) if layer.weights]
-    for layer, layer_seed in zip(found, seeds(seed, len(found)), strict=True):
+    weighted = [layer for layer in leaf_layers(model) if layer.weights]
+    for layer, layer_seed in zip(weighted, seeds(seed, len(weighted)), strict=True):
         # Layers such as Normalization have nothing to train: they know their data.
         if not layer.trainable_weights:
             if has_own_weights(layer):

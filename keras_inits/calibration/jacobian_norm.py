@@ -101,11 +101,11 @@ def jacobian_norm(
         """Returns the mean norm of each layer by the scale of its kernel."""
         rows: list[list[np.ndarray]] = [[] for _ in treated]
         for logits, _ in data.signals("logits", treated):
-            for layer, found, tensors in zip(treated, rows, logits, strict=True):
-                found += [_some(by_feature(layer, t), samples) for t in tensors]
+            for layer, layer_rows, tensors in zip(treated, rows, logits, strict=True):
+                layer_rows += [_some(by_feature(layer, t), samples) for t in tensors]
         return [
-            norm_at(layer, _some(np.concatenate(found), samples))
-            for layer, found in zip(treated, rows, strict=True)
+            norm_at(layer, _some(np.concatenate(layer_rows), samples))
+            for layer, layer_rows in zip(treated, rows, strict=True)
         ]
 
     def norm_at(layer: keras.Layer, logits: np.ndarray) -> Callable[[float], float]:
@@ -158,15 +158,15 @@ def _unit_scale(norm: Callable[[float], float]) -> float:
             tried[exponent] = excess(exponent)
     high = max(tried, key=lambda exponent: tried[exponent])
     if tried[high] < 0:
-        found = minimize_scalar(
+        optimum = minimize_scalar(
             lambda exponent: -excess(exponent),
             bounds=(high - 1, high + 1),
             method="bounded",
             options={"xatol": 1e-3},
         )
-        if excess(found.x) < 0:
-            return float(2.0**found.x)
-        high = found.x
+        if excess(optimum.x) < 0:
+            return float(2.0**optimum.x)
+        high = optimum.x
     low = high - 1
     while excess(low) > 0 and low > _LEAST:
         high, low = low, low - 1

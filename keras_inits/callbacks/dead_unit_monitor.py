@@ -128,9 +128,9 @@ class DeadUnitMonitor(keras.callbacks.Callback):
         rows = []
         for epoch, layers, values in self._epochs:
             for member in range(values.shape[-1]) if values.ndim > 2 else [None]:
-                own = values if member is None else values[..., member]
+                columns = values if member is None else values[..., member]
                 which = {} if member is None else {"member": member}
-                for layer, numbers in zip(layers, own.tolist(), strict=True):
+                for layer, numbers in zip(layers, columns.tolist(), strict=True):
                     named = dict(zip(QUANTITIES, numbers, strict=True))
                     rows.append({"epoch": epoch, **which, "layer": layer, **named})
         return rows
@@ -194,8 +194,8 @@ class DeadUnitMonitor(keras.callbacks.Callback):
         self._epochs.append((epoch, names, np.asarray(values, "float32")))
         fractions = self._fractions()
         if isinstance(self.model, Population):
-            for name, each in fractions.items():
-                self.model.log_members(name, each)
+            for name, fraction in fractions.items():
+                self.model.log_members(name, fraction)
         if logs is not None:
             logs.update({name: float(np.mean(v)) for name, v in fractions.items()})
         if self._writer is not None:

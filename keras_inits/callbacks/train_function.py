@@ -90,8 +90,8 @@ class ObservedTraining:
         self.model, self.totals = model, totals
         self.original = model.train_function
         step = model.train_step
-        for each in totals:
-            step = each.observing(step)
+        for statistics in totals:
+            step = statistics.observing(step)
         with shadowed(model, "train_step", step):
             model.make_train_function(force=True)
         self._function = model.train_function

@@ -112,8 +112,8 @@ def compare(
 
     models, unfit, notes = _built(member, build, chosen)
     _check_differ({n: model for n, model in models.items() if n not in joint})
-    seen = tree.map_structure(lambda a: a[:_SEEN], held_out)
-    rates = _stable_rates(models, *seen) if stable_rate else {}
+    observed = tree.map_structure(lambda a: a[:_SEEN], held_out)
+    rates = _stable_rates(models, *observed) if stable_rate else {}
 
     pairs = [
         {"name": name, "initializer": chosen[name], "seed": seed}
@@ -129,16 +129,16 @@ def compare(
         validation_batch_size=1024,
         shuffle=False,
         verbose=0,
-        callbacks=[DeadUnitMonitor(data=seen[0], on_collapse=None)],
+        callbacks=[DeadUnitMonitor(data=observed[0], on_collapse=None)],
     )
     logs = population.member_logs
     accuracy = [name for name in logs if name.startswith("val_") and "acc" in name]
-    found = {"val_loss": "val_loss", "loss": "loss", "dead": "dead_fraction"}
+    log_names = {"val_loss": "val_loss", "loss": "loss", "dead": "dead_fraction"}
     if accuracy:
-        found["val_accuracy"] = accuracy[0]
+        log_names["val_accuracy"] = accuracy[0]
     values: dict[str, np.ndarray] = {
         field: np.broadcast_to(logs[name][-1], len(pairs)).reshape(len(models), seeds)
-        for field, name in found.items()
+        for field, name in log_names.items()
     }
     rows = [
         Compared(
@@ -146,7 +146,10 @@ def compare(
             stable_learning_rate=rates.get(name, np.nan),
             note=notes[name],
             **{"val_accuracy": ()}
-            | {field: tuple(map(float, each[i])) for field, each in values.items()},
+            | {
+                field: tuple(map(float, columns[i]))
+                for field, columns in values.items()
+            },
         )
         for i, name in enumerate(models)
     ]
@@ -159,24 +162,24 @@ def _chosen(initializers: Any) -> dict[str, Any]:
     if isinstance(initializers, str) and initializers == "all":
         initializers = [*registration.available(), *USUAL]
     if isinstance(initializers, dict):
-        found = dict(initializers)
+        chosen = dict(initializers)
     elif isinstance(initializers, Sequence) and not isinstance(initializers, str):
-        found = {}
+        chosen = {}
         for given in initializers:
             name = given if isinstance(given, str) else type(given).__name__
-            count = sum(other.split(" (")[0] == name for other in found)
-            found[f"{name} ({count + 1})" if count else name] = given
+            count = sum(other.split(" (")[0] == name for other in chosen)
+            chosen[f"{name} ({count + 1})" if count else name] = given
     else:
         raise TypeError(
             "`initializers` must be 'all', a list of names or initializers, or a "
             f"dictionary of them by name. Received: initializers={initializers}"
         )
-    if not found:
+    if not chosen:
         raise ValueError("There must be an initializer. Received: initializers=[]")
-    for given in found.values():
+    for given in chosen.values():
         if isinstance(given, str):
             registration.get(given)
-    return found
+    return chosen
 
 
 def _is_joint(given: Any) -> bool:
@@ -216,13 +219,15 @@ def _built(
             unfit[name] = "its network has weights of other shapes"
             continue
         models[name] = model
-        said = [str(misfit) for misfit in suitability.misfits(model)]
+        notes_of = [str(misfit) for misfit in suitability.misfits(model)]
         # Those of other packages, about how they are called, are not for the user.
-        said += [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
-        said = said[:1]
+        notes_of += [
+            str(w.message) for w in caught if issubclass(w.category, UserWarning)
+        ]
+        notes_of = notes_of[:1]
         if (seed := own_seed(given)) is not None:
-            said.append(f"it is seeded with {seed}: the same draw for every seed")
-        notes[name] = "; ".join(said)
+            notes_of.append(f"it is seeded with {seed}: the same draw for every seed")
+        notes[name] = "; ".join(notes_of)
     if not models:
         reasons = "; ".join(f"{name}: {why}" for name, why in unfit.items())
         raise ValueError(f"No initializer fits. Received: {reasons}")
@@ -245,11 +250,11 @@ def _check_differ(models: dict[str, keras.Model]) -> None:
 
 def _stable_rates(models: dict[str, keras.Model], x: Any, y: Any) -> dict[str, float]:
     network = next(iter(models.values()))
-    own = network.get_weights()
+    weights = network.get_weights()
     objective = Objective(network, x, y)
     rates = {}
     for name, model in models.items():
-        network.set_weights(own if model is network else model.get_weights())
+        network.set_weights(weights if model is network else model.get_weights())
         rates[name] = gradient_limit(objective)
     return rates
 

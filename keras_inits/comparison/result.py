@@ -58,12 +58,12 @@ class Comparison(TableResult):
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the comparison as plain data, ready for JSON; NaN is `None`."""
-        found = {
+        data = {
             "steps": self.steps,
             "rows": [asdict(row) for row in self.rows],
             "unfit": dict(self.unfit),
         }
-        return tree.map_structure(plain, found)
+        return tree.map_structure(plain, data)
 
     def plot(self) -> Any:
         """Draws the validation losses of all seeds, the best initializer on top.

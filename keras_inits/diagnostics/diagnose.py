@@ -194,8 +194,8 @@ def _layers(
     named = {name: layer for layer, name in names(objective.model).items()}
     active = {}
     if any(activation_of(layer) for layer in named.values()):
-        found = activity(objective.model, _data(objective)[0])
-        active = {layer.layer: layer for layer in found}
+        activities = activity(objective.model, _data(objective)[0])
+        active = {layer.layer: layer for layer in activities}
     rows = []
     for row in propagation.layers:
         layer, units = named[row.layer], active.get(row.layer)
@@ -239,7 +239,7 @@ def _alternatives(
     hidden.pop("linear", None)
     most = hidden.most_common(1)[0][0] if hidden else "linear"
     x, _ = _data(objective)
-    own = [ops.convert_to_numpy(variable) for variable in network.variables]
+    weights = [ops.convert_to_numpy(variable) for variable in network.variables]
     alternatives: list[Alternative] = []
     try:
         for name, source in suitability.fitting(most).items():
@@ -261,7 +261,7 @@ def _alternatives(
                 )
             )
     finally:
-        for variable, value in zip(network.variables, own, strict=True):
+        for variable, value in zip(network.variables, weights, strict=True):
             variable.assign(value)
     return alternatives
 

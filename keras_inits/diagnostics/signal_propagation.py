@@ -110,10 +110,10 @@ def propagate(objective: Objective) -> Propagation:
     weights = [ops.convert_to_tensor(v.numpy(), v.dtype) for v in objective.variables]
 
     def logits(primals: list[Any]) -> Any:
-        own = tree.pack_sequence_as(shifts, primals[len(weights) :])
+        moved = tree.pack_sequence_as(shifts, primals[len(weights) :])
         pairs = list(zip(objective.variables, primals, strict=False))
         with keras.StatelessScope(pairs):
-            _, (z, _) = _followed(objective, followed, x, own)
+            _, (z, _) = _followed(objective, followed, x, moved)
         return tree.flatten(z)
 
     primals = [*weights, *tree.flatten(shifts)]

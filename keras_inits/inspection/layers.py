@@ -30,7 +30,7 @@ def leaf_layers(model: keras.Layer) -> list[keras.Layer]:
     Args:
         model: A model or layer.
     """
-    found: dict[int, keras.Layer] = {}
+    leaves: dict[int, keras.Layer] = {}
 
     def visit(layer: keras.Layer) -> None:
         parts = [
@@ -40,14 +40,14 @@ def leaf_layers(model: keras.Layer) -> list[keras.Layer]:
         ]
         whole = not parts or isinstance(layer, layers.RNN | layers.TimeDistributed)
         if whole or keras_private.has_own_weights(layer):
-            found.setdefault(id(layer), layer)
+            leaves.setdefault(id(layer), layer)
         if not whole:
             for part in parts:
                 visit(part)
 
     visit(model)
     return [
-        layer for layer in found.values() if not isinstance(layer, layers.InputLayer)
+        layer for layer in leaves.values() if not isinstance(layer, layers.InputLayer)
     ]
 
 
@@ -64,12 +64,12 @@ def distinct_names(network: Sequence[keras.Layer]) -> list[str]:
         network: Layers, as from `leaf_layers`.
     """
     counts: Counter[str] = Counter()
-    found = []
+    names = []
     for layer in network:
         counts[layer.name] += 1
         count = counts[layer.name]
-        found.append(layer.name if count == 1 else f"{layer.name} ({count})")
-    return found
+        names.append(layer.name if count == 1 else f"{layer.name} ({count})")
+    return names
 
 
 def check_model(model: keras.Layer) -> None:
@@ -112,19 +112,19 @@ def variables_of(model: keras.Model, layer: str | keras.Layer) -> list[keras.Var
     known = [part for part in leaf_layers(model) if part.trainable_variables]
     if isinstance(layer, str):
         name, _, weight = layer.partition("/")
-        found = [part for part in known if part.name == name]
+        matches = [part for part in known if part.name == name]
     else:
         name, weight = layer.name, ""
-        found = [part for part in known if part is layer]
-    if not found:
+        matches = [part for part in known if part is layer]
+    if not matches:
         names = [part.name for part in known]
         raise unknown("layer with trainable weights", name, names, "layer")
-    if len(found) > 1:
+    if len(matches) > 1:
         raise ValueError(
             "Several layers have that name: give the layer itself. "
             f"Received: layer={layer}"
         )
-    variables = found[0].trainable_variables
+    variables = matches[0].trainable_variables
     chosen = [variable for variable in variables if weight in ("", variable.name)]
     if not chosen:
         raise unknown("weight", weight, [v.name for v in variables], "layer")

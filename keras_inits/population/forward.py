@@ -191,12 +191,12 @@ class Forward:
             "outputs": [] if outputs is None else with_logits(outputs),
         }
 
-        def member(own: dict[str, Any]) -> Any:
+        def member(values: dict[str, Any]) -> Any:
             return self._evaluate_member(
-                own["state"],
-                own["metrics"],
-                batch._replace(**own["batch"]),
-                own["outputs"],
+                values["state"],
+                values["metrics"],
+                batch._replace(**values["batch"]),
+                values["outputs"],
                 training,
                 result_of,
             )

@@ -35,16 +35,18 @@ def draw(
         else:
             values[place] = np.stack([entry] * len(seeds))
     for places in alike.values():
-        own = {
+        seeds_of = {
             place: [at(_seed(entry.initializer), numbers[seed]) for seed in seeds]
             for place in places
             if isinstance(entry := start[place], Draw)
         }
-        distinct = list(dict.fromkeys(s for each in own.values() for s in each))
+        distinct = list(
+            dict.fromkeys(s for place_seeds in seeds_of.values() for s in place_seeds)
+        )
         rows = _rows(start[places[0]], distinct)
         row_of = {seed: row for row, seed in enumerate(distinct)}
-        for place, each in own.items():
-            values[place] = rows[[row_of[seed] for seed in each]]
+        for place, place_seeds in seeds_of.items():
+            values[place] = rows[[row_of[seed] for seed in place_seeds]]
     return [values[place] for place in range(len(start))]
 
 

@@ -129,17 +129,17 @@ class SeedTrace:
         Raises:
             Untraceable: If the trace does not hold for every seed.
         """
-        found: list[Draw | np.ndarray] = []
+        draws: list[Draw | np.ndarray] = []
         for variable in variables:
             deferred = keras_private.initializer_of(variable)
             if isinstance(deferred, _Deferred):
                 shape = tuple(variable.shape)
-                found.append(Draw(deferred.initializer, shape, variable.dtype))
+                draws.append(Draw(deferred.initializer, shape, variable.dtype))
             else:
-                found.append(keras.ops.convert_to_numpy(variable.value))
+                draws.append(keras.ops.convert_to_numpy(variable.value))
         if not self.is_sound:
             raise Untraceable("The build hides that it needs the value of its seed.")
-        return found
+        return draws
 
     def initialize(self, variable: Any, initializer: Any, eagerly: Any) -> None:
         """Keeps an initializer in place of what it draws, if that is the same."""
@@ -182,8 +182,8 @@ def _wraps_pure(function: Any) -> bool:
     held = inspect.getclosurevars(function).nonlocals.values()
     inner = [
         value
-        for each in held
-        for name, value in ({"": each} | getattr(each, "__dict__", {})).items()
+        for holder in held
+        for name, value in ({"": holder} | getattr(holder, "__dict__", {})).items()
         if name.endswith("_initializer") or isinstance(value, keras.Initializer)
     ]
     return all(value is None or is_pure(value) for value in inner)

@@ -27,8 +27,8 @@ def check_before_training(
     Raises:
         keras_tuner.errors.FatalValueError: If the objective will not be logged.
     """
-    own = [type(callback).__module__ for callback in callbacks(fit)]
-    if all(module.startswith("keras.") for module in own):
+    modules = [type(callback).__module__ for callback in callbacks(fit)]
+    if all(module.startswith("keras.") for module in modules):
         data = {name: fit.get(name) for name in ("x", "y", "sample_weight")}
         few = take(data, slice(2))
         network.run_eagerly = True  # For one batch, tracing takes longer.

@@ -91,8 +91,8 @@ def jacobian(model: keras.Model, x: Any, k: int = 1, samples: int = 64) -> Jacob
     >>> layer = keras.layers.Dense(2, "relu", name="dense")
     >>> model = keras.Sequential([keras.Input((2,)), layer])
     >>> layer.set_weights([np.diag([3.0, -1.0]), np.zeros(2)])
-    >>> found = diagnostics.jacobian(model, np.array([[1.0, 1.0], [-1.0, -1.0]]))
-    >>> print(round(found.network.norm, 4), round(found.network.sd[0], 4))
+    >>> jacobians = diagnostics.jacobian(model, np.array([[1.0, 1.0], [-1.0, -1.0]]))
+    >>> print(round(jacobians.network.norm, 4), round(jacobians.network.sd[0], 4))
     2.0 1.0
 
     Args:
@@ -186,12 +186,12 @@ def singular_values(call: LayerCall, k: int = 1, compile: bool = False) -> np.nd
 
     if compile:
         multiply = compiled(multiply, [point, point])
-    found = np.empty((samples, 0, size))
+    known = np.empty((samples, 0, size))
 
     def apart(vectors: np.ndarray) -> np.ndarray:
         """Removes what is along the singular vectors that are known."""
-        along = np.einsum("nks,ns->nk", found, vectors)
-        return vectors - np.einsum("nks,nk->ns", found, along)
+        along = np.einsum("nks,ns->nk", known, vectors)
+        return vectors - np.einsum("nks,nk->ns", known, along)
 
     def product(vectors: np.ndarray) -> np.ndarray:
         tangent = ops.convert_to_tensor(apart(vectors), point.dtype)
@@ -211,7 +211,7 @@ def singular_values(call: LayerCall, k: int = 1, compile: bool = False) -> np.nd
         start = apart(rng.standard_normal((samples, size)))
         squares, _, vector = lanczos(product, start, size, TOLERANCE)
         values.append(np.sqrt(np.maximum(squares[:, -1], 0)))
-        found = np.concatenate([found, vector[:, None]], axis=1)
+        known = np.concatenate([known, vector[:, None]], axis=1)
     return -np.sort(-np.stack(values, axis=1), axis=1)
 
 

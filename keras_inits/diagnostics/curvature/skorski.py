@@ -102,8 +102,10 @@ def jacobian_bounds(objective: Objective) -> list[JacobianBound]:
             if not isinstance(call.layer, layers.Dense) or len(call.inputs.shape) > 2:
                 continue
             # The last activation is a part of the loss.
-            own = np.ones(size) if call.layer is objective.last_layer else _slope(call)
-            above = own * norms[place + 1 :].prod(axis=0)
+            slope = (
+                np.ones(size) if call.layer is objective.last_layer else _slope(call)
+            )
+            above = slope * norms[place + 1 :].prod(axis=0)
             product = above * norms[:place].prod(axis=0)
             terms = (
                 product,

@@ -36,8 +36,8 @@ def check_loss(loss_model: keras.Model, model: keras.Model, x: Any) -> None:
         model: The model, whose layers may add to the loss.
         x: Inputs.
     """
-    own = type(loss_model).compute_loss is not keras.Model.compute_loss
-    if loss_model.loss is None and not own:
+    overridden = type(loss_model).compute_loss is not keras.Model.compute_loss
+    if loss_model.loss is None and not overridden:
         with keras.StatelessScope(collect_losses=True):
             evaluate(model, x)
             if not model.losses:

@@ -147,22 +147,22 @@ def activity(
     """
     recorder = Recorder(model, layers)
     check_inputs(model, x)
-    found: dict[tuple[Columns, ...], np.ndarray] = {}
+    statistics: dict[tuple[Columns, ...], np.ndarray] = {}
     for batch, part in enumerate(batches(x, batch_size)):
         _, layout, added = recorder(functools.partial(evaluate, model, part), batch)
         added = ops.convert_to_numpy(added).astype("float64")
-        found[layout] = found.get(layout, 0) + added
-    return Activity(read(found))
+        statistics[layout] = statistics.get(layout, 0) + added
+    return Activity(read(statistics))
 
 
-def read(found: Mapping[tuple[Columns, ...], np.ndarray]) -> list[LayerActivity]:
-    """Tells the states of units from their totals.
+def read(statistics: Mapping[tuple[Columns, ...], np.ndarray]) -> list[LayerActivity]:
+    """Tells the states of units from their statistics.
 
     Args:
-        found: Totals `(..., ROWS, columns)` by whose they are.
+        statistics: Arrays `(..., ROWS, columns)` by whose they are.
     """
-    if found and all(
-        (values[..., 0, :] <= values[..., 1, :]).all() for values in found.values()
+    if statistics and all(
+        (values[..., 0, :] <= values[..., 1, :]).all() for values in statistics.values()
     ):
         warnings.warn(
             "Batches of one sample do not show which units are constant: none is said "
@@ -170,7 +170,7 @@ def read(found: Mapping[tuple[Columns, ...], np.ndarray]) -> list[LayerActivity]
             stacklevel=3,
         )
     layers: dict[str, tuple[Columns, np.ndarray]] = {}
-    for layout, values in found.items():
+    for layout, values in statistics.items():
         ends = np.cumsum([columns.units for columns in layout])[:-1]
         pieces = np.split(values, ends, axis=-1)
         for columns, piece in zip(layout, pieces, strict=True):

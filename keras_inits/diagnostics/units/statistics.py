@@ -225,8 +225,8 @@ def _active(group: Sequence[_Part], y: Any, total: Any) -> Any:
     """
     active, start = [], 0
     for kind, parts in itertools.groupby(group, lambda part: part.columns.kind):
-        each = list(parts)
-        stop = start + sum(part.columns.units for part in each)
+        alike = list(parts)
+        stop = start + sum(part.columns.units for part in alike)
         if kind == "relu":
             active.append(ops.cast(ops.logical_not(total[start:stop] <= 0), "float32"))
         elif kind in _ALWAYS_ACTIVE:
@@ -234,7 +234,7 @@ def _active(group: Sequence[_Part], y: Any, total: Any) -> Any:
         elif kind in _ACTIVE:
             active.append(_samples(_ACTIVE[kind](y[..., start:stop])))
         else:
-            active += [_samples(_sloping(part)) for part in each]
+            active += [_samples(_sloping(part)) for part in alike]
         start = stop
     return _joined(active)
 
