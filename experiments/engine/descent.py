@@ -9,6 +9,7 @@ from keras import ops
 
 from experiments.engine import datasets, networks
 from keras_inits.diagnostics import Objective
+from keras_inits.diagnostics.curvature.descent import descend
 
 _MOST_DOUBLINGS = 40
 _TOLERANCE = 0.02
@@ -79,19 +80,14 @@ def largest_stable_rate(objective: Objective, guess: float, steps: int) -> float
         >>> 0.98 < rate <= 1.0
         True
     """
-    start = objective.weights
-    first, slope = objective.gradient(start)
+    first, slope = objective.gradient()
     if not (np.isfinite(first) and np.isfinite(slope).all()):
         return 0.0
 
     def stable(rate: float) -> bool:
-        weights, gradient = start, slope
-        for _ in range(steps):
-            weights = weights - rate * gradient
-            loss, gradient = objective.gradient(weights)
-            if not loss <= first * (1 + 1e-6):  # Also if it is not a number.
-                return False
-        return True
+        # Nor is a rate whose loss is not a number.
+        losses = descend(objective, rate, steps)
+        return all(loss <= first * (1 + 1e-6) for loss in losses)
 
     factor = 2.0 if stable(guess) else 0.5
     for _ in range(_MOST_DOUBLINGS):

@@ -10,14 +10,14 @@ import numpy as np
 
 from keras_inits import suitability
 from keras_inits.callbacks.heat_map import heat_map
-from keras_inits.diagnostics.units.activity import (
+from keras_inits.diagnostics.units.activity import activity
+from keras_inits.diagnostics.units.observer import Recorder
+from keras_inits.diagnostics.units.states import (
     QUANTITIES,
     STATES,
     LayerActivity,
-    activity,
     read,
 )
-from keras_inits.diagnostics.units.observer import Recorder
 from keras_inits.inspection.batches import check_inputs
 from keras_inits.population import Population
 

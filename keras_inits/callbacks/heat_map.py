@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_inits.diagnostics.units.activity import QUANTITIES
+from keras_inits.diagnostics.units.states import QUANTITIES
 from keras_inits.utils.figure import new_figure
 from keras_inits.utils.validation import unknown
 

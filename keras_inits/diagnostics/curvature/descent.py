@@ -1,6 +1,7 @@
 """The learning rate at which gradient descent is at the limit of its stability."""
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,19 +93,31 @@ def stable_learning_rate(
         )
     elif steps:
         rates = ((1 - margin) * limit, (1 + margin) * limit)
-        runs = {rate: _descend(objective, rate, steps) for rate in rates}
+        runs = {rate: _losses(objective, rate, steps) for rate in rates}
     inverse = 1 / norm if norm > 0 else np.inf
     return StableLearningRate(inverse, limit, norm, largest, hessian.num_matvecs, runs)
 
 
-def _descend(objective: Objective, rate: float, steps: int) -> np.ndarray:
-    """Runs gradient descent on all data; losses are infinite once one is not finite."""
+def descend(objective: Objective, learning_rate: float, steps: int) -> Iterator[float]:
+    """Yields the loss of gradient descent on all data, at first and after each step.
+
+    Args:
+        objective: The loss, at the weights of its model, which stay as they are.
+        learning_rate: The rate.
+        steps: How many steps; a gradient is taken as its loss is asked for.
+    """
     weights = objective.weights
-    losses = np.full(steps + 1, np.inf)
-    for step in range(steps + 1):
+    for _ in range(steps + 1):
         loss, gradient = objective.gradient(weights)
+        yield loss
+        weights = weights - learning_rate * gradient
+
+
+def _losses(objective: Objective, learning_rate: float, steps: int) -> np.ndarray:
+    """Returns the losses of `descend`, infinite once one is not finite."""
+    losses = np.full(steps + 1, np.inf)
+    for step, loss in enumerate(descend(objective, learning_rate, steps)):
         if not np.isfinite(loss):
             break
         losses[step] = loss
-        weights = weights - rate * gradient
     return losses

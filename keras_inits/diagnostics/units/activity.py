@@ -1,9 +1,7 @@
-"""Activity: which units are dead, saturated, constant or copies of each other."""
+"""Activity: what the units of a network do over some samples."""
 
 import functools
-import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -11,76 +9,10 @@ import numpy as np
 from keras import ops
 
 from keras_inits.diagnostics.units.observer import Recorder
-from keras_inits.diagnostics.units.statistics import TOLERANCE, UNSEEN, Columns
+from keras_inits.diagnostics.units.states import STATES, LayerActivity, read
+from keras_inits.diagnostics.units.statistics import Columns
 from keras_inits.inspection.batches import batches, check_inputs, evaluate
 from keras_inits.utils.table import ResultTable, TableResult
-
-STATES = ("dead", "saturated", "constant", "duplicate")
-"""What may be wrong with a unit, in the order in which the first that holds is said."""
-
-QUANTITIES = (
-    *(f"{state}_fraction" for state in (*STATES, "inactive")),
-    *("mean", "sd"),
-)
-"""What a layer is described by."""
-
-SATURATED = 0.95
-"""A unit that is in saturation on so large a part of the samples is saturated."""
-
-_SATURATING = ("logistic", "tanh", "hard logistic", "hard tanh")
-_NEVER_DEAD = ("logistic", "tanh", "linear", "along units", UNSEEN)
-
-
-@dataclass(frozen=True, eq=False)
-class LayerActivity:
-    """What the units of a layer did over some samples.
-
-    The arrays are `(units,)`, and `(members, units)` in a `Population`. A unit is in
-    one state at most: each is asked for among the units that are in none before it.
-
-    Args:
-        layer: Name of the layer.
-        activation: Name of its activation.
-        dead: Slope zero on all samples, as of ReLU on what is not positive. Logistic
-            and tanh units never are: their slope only comes near zero.
-        saturated: Logistic and tanh units whose slope is at most 5 % of its largest
-            value on at least 95 % of the samples.
-        constant: Outputs that differ by no more than a part of 1e-5 of their size
-            within any batch (2 ** -8 in float16, 2 ** -5 in bfloat16).
-        duplicate: Outputs equal to those of another unit of the layer on all samples,
-            to about 1e-5 of their size.
-        inactive: Units that pass nothing on, whatever their state: they are dead, or
-            their outputs do not depend on the sample.
-        unit_mean: Mean of the outputs of each unit.
-        mean: Mean of the outputs of the layer, over units and samples.
-        sd: Their standard deviation; less than about 1e-3 of the mean is rounding.
-        can_die: Whether the slope of its activation can be zero.
-        can_saturate: Whether the activation is logistic or tanh, smooth or hard.
-    """
-
-    layer: str
-    activation: str
-    dead: np.ndarray
-    saturated: np.ndarray
-    constant: np.ndarray
-    duplicate: np.ndarray
-    inactive: np.ndarray
-    unit_mean: np.ndarray
-    mean: np.ndarray
-    sd: np.ndarray
-    can_die: bool
-    can_saturate: bool
-
-    def quantities(self) -> dict[str, np.ndarray]:
-        """Returns the part of the units in each state and inactive, and mean and sd."""
-        kinds = (*STATES, "inactive")
-        fractions = {f"{s}_fraction": getattr(self, s).mean(axis=-1) for s in kinds}
-        return {**fractions, "mean": self.mean, "sd": self.sd}
-
-    @property
-    def collapsed(self) -> np.ndarray:
-        """Whether all units of the layer are dead or constant: it passes nothing on."""
-        return np.asarray(self.inactive.all(axis=-1))
 
 
 class Activity(TableResult, list[LayerActivity]):
@@ -153,85 +85,3 @@ def activity(
         added = ops.convert_to_numpy(added).astype("float64")
         statistics[layout] = statistics.get(layout, 0) + added
     return Activity(read(statistics))
-
-
-def read(statistics: Mapping[tuple[Columns, ...], np.ndarray]) -> list[LayerActivity]:
-    """Tells the states of units from their statistics.
-
-    Args:
-        statistics: Arrays `(..., ROWS, columns)` by whose they are.
-    """
-    if statistics and all(
-        (values[..., 0, :] <= values[..., 1, :]).all() for values in statistics.values()
-    ):
-        warnings.warn(
-            "Batches of one sample do not show which units are constant: none is said "
-            "to be.",
-            stacklevel=3,
-        )
-    layers: dict[str, tuple[Columns, np.ndarray]] = {}
-    for layout, values in statistics.items():
-        ends = np.cumsum([columns.units for columns in layout])[:-1]
-        pieces = np.split(values, ends, axis=-1)
-        for columns, piece in zip(layout, pieces, strict=True):
-            first, before = layers.get(columns.layer, (columns, 0.0))
-            layers[columns.layer] = (min(first, columns), before + piece)
-    return [
-        _classified(columns, np.moveaxis(rows, -2, 0))
-        for columns, rows in sorted(layers.values(), key=lambda pair: pair[0].order)
-    ]
-
-
-def _classified(columns: Columns, rows: np.ndarray) -> LayerActivity:
-    samples, batches, total, *projections, squares, active, varying = rows
-    # Of a batch of one sample it cannot be said whether an output depends on it.
-    inactive = (varying == 0) & (samples > batches)
-    can_die = columns.kind not in _NEVER_DEAD
-    can_saturate = columns.kind in _SATURATING
-    dead = (active == 0) & can_die
-    saturated = (active <= (1 - SATURATED) * samples) & can_saturate & ~dead
-    constant = inactive & ~dead & ~saturated
-    # Each of them is about the norm of the outputs over all samples, or less.
-    values = np.array([total / np.sqrt(samples), *projections])
-    others = np.where(dead | saturated | constant, np.nan, values)
-    duplicate = _equal(others, TOLERANCE * np.linalg.norm(values, axis=0))
-    mean = (total / samples).mean(axis=-1)
-    variance = (squares / samples).mean(axis=-1) - mean**2
-    return LayerActivity(
-        columns.layer,
-        columns.function,
-        dead,
-        saturated,
-        constant,
-        duplicate,
-        dead | inactive,
-        total / samples,
-        mean,
-        np.sqrt(np.maximum(variance, 0)),
-        can_die,
-        can_saturate,
-    )
-
-
-def _equal(values: np.ndarray, tolerances: np.ndarray) -> np.ndarray:
-    """Tells which units have another that is equal to them in all values.
-
-    Args:
-        values: `(values, ..., units)`; what is NaN is not equal to anything.
-        tolerances: `(..., units)`.
-    """
-    order = np.argsort(values[0], axis=-1)
-    values = np.take_along_axis(values, order[None], axis=-1)
-    tolerances = np.take_along_axis(tolerances, order, axis=-1)
-    equal = np.zeros(order.shape, bool)
-    for apart in range(1, order.shape[-1]):
-        near = (
-            np.abs(values[..., apart:] - values[..., :-apart])
-            <= tolerances[..., apart:] + tolerances[..., :-apart]
-        )
-        if not near[0].any():
-            break
-        both = near.all(axis=0)
-        equal[..., apart:] |= both
-        equal[..., :-apart] |= both
-    return np.take_along_axis(equal, np.argsort(order, axis=-1), axis=-1)
