@@ -366,7 +366,8 @@ def bench(
             other for other in registry.of_command("bench") if other != "exactness"
         ]
         for measure in known if name == "all" else [name]:
-            _start("bench", measure)()
+            for path in _start("bench", measure)(results):
+                typer.echo(path)
 
 
 def _named(command: str, name: str) -> "Experiment":

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from experiments.bench.timing import DEPTH, in_child, interleaved
-from experiments.reporting.report import Table
+from experiments.reporting.report import Part, Table
 
 
-def run() -> None:
+def run() -> list[Part]:
     """Times products with the Hessian against gradients, and counts them."""
-    in_child(_curvature, threads=None)
+    return [in_child(_curvature, threads=None)]
 
 
 def _curvature(pipe: Connection) -> None:

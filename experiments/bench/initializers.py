@@ -5,12 +5,12 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from experiments.bench.timing import in_child, interleaved
-from experiments.reporting.report import Table
+from experiments.reporting.report import Part, Table
 
 
-def run() -> None:
+def run() -> list[Part]:
     """Times the initializers against Keras' own of the same shape."""
-    in_child(_initializers, threads=None)
+    return [in_child(_initializers, threads=None)]
 
 
 def _initializers(pipe: Connection) -> None:

@@ -8,12 +8,12 @@ from multiprocessing.connection import Connection
 import numpy as np
 
 from experiments.bench.timing import BATCH, DEPTH, ROUNDS, in_child
-from experiments.reporting.report import Table
+from experiments.reporting.report import Part, Table
 
 
-def run() -> None:
+def run() -> list[Part]:
     """Times `fit` with a `DeadUnitMonitor` against `fit` without."""
-    in_child(_monitor, threads=None)
+    return [in_child(_monitor, threads=None)]
 
 
 def _monitor(pipe: Connection) -> None:

@@ -13,9 +13,8 @@ import numpy as np
 
 from experiments.bench import jax_vmap
 from experiments.bench.timing import BATCH, DEPTH, worker
-from experiments.engine.progress import console
 from experiments.engine.trainer import STEPS_TOGETHER
-from experiments.reporting.report import Table
+from experiments.reporting.report import Part, Table
 
 DEEP = f"{DEPTH} hidden layers of 10 and 6 units"
 ORDINARY = ("784-256-256-10", "CNN with BatchNormalization", "LSTM(32)")
@@ -68,17 +67,18 @@ class Timed(NamedTuple):
         return statistics.median(self.steps)
 
 
-def run() -> None:
+def run() -> list[Part]:
     """Times populations against plain `fit` and, the deep one, against JAX.
 
     Plain `fit` is there twice: as Keras gives it, and as one would train many networks
     with it who knows of TensorFlow's threads.
     """
+    parts: list[Part] = []
     ways = plain(DEEP)
     for together in (1, STEPS_TOGETHER):
         ways.append(population(DEEP, MEMBERS, together))
     if importlib.util.find_spec("jax") is None:
-        console.print("JAX is not installed, and so is not compared with.")
+        parts.append("JAX is not installed, and so is not compared with.")
     else:
         ways.append(Way("jax.vmap, lax.scan", train_by_hand, (MEMBERS,), MEMBERS))
     timed = times(ways)
@@ -100,13 +100,13 @@ def run() -> None:
         "step of one (ms)",
     ]
     columns += [f"/ population, {STEPS_TOGETHER} together", "range"]
-    console.print(Table(f"{DEEP}, batch {BATCH}", columns, rows).to_rich())
+    parts.append(Table(f"{DEEP}, batch {BATCH}", columns, rows))
     # Ten epochs on the 59,500 training images of MNIST.
     alone, side_by_side = (
         mine.build + mine.first + (5950 - STEPS) * mine.step * members
         for mine, members in ((timed[0], 1), (ours, MEMBERS))
     )
-    console.print(
+    parts.append(
         "Plain fit over the population for a member, with building and tracing, over "
         f"10 epochs of MNIST: {MEMBERS * alone / side_by_side:.1f}."
     )
@@ -123,7 +123,7 @@ def run() -> None:
     columns = ["network", "plain fit (ms)", "at its best (ms)", "population (ms)"]
     columns += ["plain / population", "range", "best / population", "range"]
     title = f"The step of one of {FEW} members, batch {BATCH}"
-    console.print(Table(title, columns, rows).to_rich())
+    return [*parts, Table(title, columns, rows)]
 
 
 def plain(network: str) -> list[Way]:

@@ -18,18 +18,18 @@ from experiments.bench.population import (
 )
 from experiments.bench.timing import BATCH, DEPTH, in_child
 from experiments.engine.trainer import STEPS_TOGETHER
-from experiments.reporting.report import Table
+from experiments.reporting.report import Part, Table
 
 ROUNDS, SIZE = 11, 1024
 
 
-def run() -> None:
+def run() -> list[Part]:
     """Times a step part by part, and the least that its products could take.
 
     Each part is timed with all those before it, as one graph, and what it adds is the
     difference: of processor time, which what runs side by side adds to as well.
     """
-    in_child(_profile, threads=1, at_once=CORES)
+    return [in_child(_profile, threads=1, at_once=CORES)]
 
 
 def flops(widths: Sequence[int], batch: int) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
-from experiments.engine.progress import console
+from experiments.reporting.report import Table
 
 DEPTH, BATCH, ROUNDS = 120, 100, 5
 
@@ -60,7 +60,7 @@ def worker(
 
 def in_child(
     target: Callable[..., None], threads: int | None, at_once: int | None = None
-) -> None:
-    """Runs something in a process of its own, and prints the table that it sends."""
-    pipe = worker(target, threads, at_once=at_once)
-    console.print(pipe.recv().to_rich())
+) -> Table:
+    """Runs something in a process of its own, and returns the table that it sends."""
+    table: Table = worker(target, threads, at_once=at_once).recv()
+    return table

@@ -6,11 +6,10 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from experiments.bench.timing import worker
-from experiments.engine.progress import console
-from experiments.reporting.report import Table
+from experiments.reporting.report import Part, Table
 
 
-def run() -> None:
+def run() -> list[Part]:
     """Counts trials an hour of the tuner and of KerasTuner's own grid search."""
     each = {}
     for kind, threads in (("grid", None), ("population", 1)):
@@ -20,15 +19,15 @@ def run() -> None:
         [kind, str(trials), f"{seconds:.0f}", f"{3600 * trials / seconds:.0f}"]
         for kind, (trials, seconds) in each.items()
     ]
-    console.print(
+    rate = {kind: trials / seconds for kind, (trials, seconds) in each.items()}
+    return [
         Table(
             "The same grid: 20 hidden layers, digits, 5 epochs, 3 seeds a trial",
             ["tuner", "trials", "seconds", "trials an hour"],
             rows,
-        ).to_rich()
-    )
-    rate = {kind: trials / seconds for kind, (trials, seconds) in each.items()}
-    console.print(f"Ratio of trials an hour: {rate['population'] / rate['grid']:.1f}.")
+        ),
+        f"Ratio of trials an hour: {rate['population'] / rate['grid']:.1f}.",
+    ]
 
 
 def _tune(pipe: Connection, kind: str) -> None:
