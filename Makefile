@@ -33,7 +33,7 @@ test: lint
 
 # What the oldest releases depend on in turn is the newest, and deprecates their ways.
 test-lowest: .venv/.stamp
-	@.venv/bin/python -m uv venv --quiet --clear --python .venv/bin/python .venv-lowest
+	@.venv/bin/python -m uv venv --quiet --clear --seed --python .venv/bin/python .venv-lowest
 	@.venv/bin/python -m uv pip install --quiet --python .venv-lowest/bin/python \
 		--resolution lowest-direct --editable ".[dev]"
 	@.venv-lowest/bin/python -m pytest -q --numprocesses auto --dist loadfile \

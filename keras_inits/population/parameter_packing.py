@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -47,25 +48,22 @@ class Packing:
             for group in self.groups.values()
         ]
 
-    def constraint(self, group: Sequence[int]) -> Any:
+    def constraint(self, group: Sequence[int]) -> keras.constraints.Constraint | None:
         """Returns what applies the constraints of a group to its matrix, or `None`."""
-        constraints = [self.variables[index].constraint for index in group]
-        if not any(constraints):
+        if not any(self.variables[index].constraint for index in group):
             return None
+        return _OfMembers(self, group)
 
-        def apply(matrix: Any) -> Any:
-            pieces = self._split(matrix, group)
-            for i, (index, constrain) in enumerate(
-                zip(group, constraints, strict=True)
-            ):
-                if constrain is not None:
-                    shape = tuple(self.variables[index].shape)
-                    stacked = ops.reshape(pieces[i], (-1, *shape))
-                    constrained = ops.vectorized_map(constrain, stacked)
-                    pieces[i] = ops.reshape(constrained, pieces[i].shape)
-            return ops.concatenate(pieces, axis=1)
-
-        return apply
+    def constrained(self, matrix: Any, group: Sequence[int]) -> Any:
+        """Returns a matrix to which the constraints of its variables are applied."""
+        pieces = self._split(matrix, group)
+        for place, index in enumerate(group):
+            variable = self.variables[index]
+            if variable.constraint is not None:
+                stacked = ops.reshape(pieces[place], (-1, *variable.shape))
+                values = ops.vectorized_map(variable.constraint, stacked)
+                pieces[place] = ops.reshape(values, pieces[place].shape)
+        return ops.concatenate(pieces, axis=1)
 
     def _split(self, matrix: Any, group: Sequence[int]) -> list[Any]:
         ends = np.cumsum([self._size(index) for index in group])[:-1]
@@ -73,3 +71,13 @@ class Packing:
 
     def _size(self, index: int) -> int:
         return int(np.prod(self.variables[index].shape))
+
+
+class _OfMembers(keras.constraints.Constraint):
+    """Constrains each member as its variables are."""
+
+    def __init__(self, packing: Packing, group: Sequence[int]) -> None:
+        self.packing, self.group = packing, group
+
+    def __call__(self, matrix: Any) -> Any:
+        return self.packing.constrained(matrix, self.group)

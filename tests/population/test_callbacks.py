@@ -69,7 +69,7 @@ def test_early_stopping(population):
     assert np.argmin(logs["val_loss"]) == 1 and len(logs["val_loss"]) == 4
     assert population.member_logs["val_loss"].shape == (4, 3)
     evaluated = population.evaluate(X, Y, verbose=0)
-    assert evaluated == pytest.approx(min(logs["val_loss"]), rel=1e-5)
+    assert float(evaluated) == pytest.approx(min(logs["val_loss"]), rel=1e-5)
 
 
 def test_logger_schedule_and_checkpoint(population, tmp_path):

@@ -199,7 +199,7 @@ def convolutional():
             keras.Input((8, 8, 3)),
             layers.Conv2D(4, 3, kernel_initializer="lee_qr"),
             layers.DepthwiseConv2D(3),
-            layers.BatchNormalization(renorm=True),
+            layers.BatchNormalization(),
             layers.Flatten(),
             layers.Dense(2, kernel_initializer="random_ep"),
         ]
