@@ -122,6 +122,11 @@ def replace_clipping(optimizer: Any, clip: Callable[[list[Any]], list[Any]]) -> 
     optimizer._clip_gradients = clip
 
 
+def uses_weight_decay(optimizer: Any, variable: Any) -> bool:
+    """Tells whether an optimizer decays a variable, if it decays any."""
+    return bool(optimizer._use_weight_decay(variable))
+
+
 # Variables
 
 

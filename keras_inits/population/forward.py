@@ -62,8 +62,8 @@ class Forward:
         layers = chain(model)
         self.stack = None if layers is None else DenseStack(layers)
         self.parts = np.array_split(np.arange(members), min(_parts(), members))
-        self.decays = False
-        """Whether the optimizer changes variables that have no gradient too."""
+        self.changes_all = False
+        """Whether variables are changed that have no gradient too."""
         self._takes_training = keras_private.takes_training(model)
         self._record: Record | None = None
         self._recorded: list[Any] = []
@@ -181,7 +181,9 @@ class Forward:
         state = self.packing.unpack(rows)
         outputs = None
         if self.stack is not None and self._record is None:
-            outputs = self.stack(state, per_seed.get("x", batch.x), seed_of)
+            x = per_seed.get("x", batch.x)
+            _check_features(x, self.model.input_shape, seed_of is not None)
+            outputs = self.stack(state, x, seed_of)
             if not metrics:
                 return outputs, [], [], []
         mapped = {
@@ -248,7 +250,7 @@ class Forward:
                 y_pred, recorded = self._record(evaluate)
             result = result_of(y_pred, batch)
         # In a `DenseStack`, which is out of sight here, all weights have one.
-        if training and self.decays and metrics and not outputs:
+        if training and self.changes_all and metrics and not outputs:
             _check_gradients(variables, state, result)
         state, metrics = (
             [scope.get_current_value(variable) for variable in part]
@@ -276,7 +278,9 @@ class _MemberScope(keras.StatelessScope):
         """Keeps a value that was assigned, or says that a member cannot have it."""
         variable, _ = update
         if id(variable) not in self._assignable:
-            kind = "trained" if variable.trainable else "not one of the model's"
+            kind = "trained"
+            if not variable.trainable:
+                kind = "not among its weights and the states of its generators"
             raise ValueError(
                 "A forward pass may change variables of the model that are not "
                 "trained, and no others: members would not be what plain `fit` makes "
@@ -284,6 +288,19 @@ class _MemberScope(keras.StatelessScope):
                 f"{kind}"
             )
         super().add_update(update)
+
+
+def _check_features(x: Any, accepted: Any, per_seed: bool) -> None:
+    """Refuses inputs of a shape that the network does not take."""
+    shape, accepted = tuple(x.shape)[1 + per_seed :], tuple(accepted)[1:]
+    pairs = zip(shape, accepted, strict=False)
+    if len(shape) != len(accepted) or any(
+        size != other for size, other in pairs if None not in (size, other)
+    ):
+        raise ValueError(
+            f"Inputs must be of shape (samples, {', '.join(map(str, accepted))}). "
+            f"Received: inputs of shape {tuple(x.shape)}"
+        )
 
 
 def with_logits(outputs: Any) -> list[Any]:
@@ -318,9 +335,10 @@ def _check_gradients(variables: Sequence[Any], state: Sequence[Any], loss: Any) 
     ]
     if unused:
         raise ValueError(
-            "An optimizer with weight decay, and Ftrl, would change variables that the "
-            "loss does not depend on. They must not be trainable, or the optimizer be "
-            f"another. Received: {', '.join(unused)}"
+            "An optimizer with weight decay, Ftrl, and constraints would change "
+            "variables that the loss does not depend on. They must not be trainable, "
+            "or not be decayed and constrained. "
+            f"Received: {', '.join(unused)}"
         )
 
 

@@ -51,7 +51,21 @@ class MemberMetrics(keras.metrics.Metric):
                 )
                 for index, variable in enumerate(network.metrics_variables)
             ]
+            self._check_reset(network)
             self.reset_state()
+
+    def _check_reset(self, network: keras.Model) -> None:
+        """Refuses metrics that go on from where they were, for each member its own."""
+        first = [ops.convert_to_numpy(v.value) for v in network.metrics_variables]
+        for variable, value in zip(network.metrics_variables, first, strict=True):
+            variable.assign(value + np.ones_like(value))
+        network.reset_metrics()
+        for variable, value in zip(network.metrics_variables, first, strict=True):
+            if not np.array_equal(variable.value, value, equal_nan=True):
+                raise ValueError(
+                    "The `reset_state` of a metric must set all of its state to what "
+                    f"it begins with. Received: one that does not set {variable.path}"
+                )
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Refuses: the population maps the metrics over its members."""

@@ -2,7 +2,7 @@
 
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -17,7 +17,10 @@ _MIXING = {
     "Adafactor": "scales its step by norms over each variable",
     "Lamb": "scales its step by norms over each variable",
     "Muon": "orthogonalizes each variable as one matrix",
-    "LossScaleOptimizer": "skips the step of all where one gradient overflows",
+    "LossScaleOptimizer": "skips the step of all where one gradient overflows, and is "
+    "what mixed_float16 compiles with unless `auto_scale_loss=False`",
+    "MultiOptimizer": "has a step of its own for each variable of a network",
+    "ScheduleFreeAdamW": "begins with other weights where plain `fit` builds it",
 }
 
 
@@ -53,6 +56,27 @@ def changes_without_gradient(optimizer: Any) -> bool:
     return bool(optimizer.weight_decay) or isinstance(optimizer, keras.optimizers.Ftrl)
 
 
+def check_weight_decay(
+    optimizer: Any, packing: Packing, matrices: Sequence[Any]
+) -> None:
+    """Refuses exclusions from weight decay that a population cannot make.
+
+    Args:
+        optimizer: An optimizer that decays weights.
+        packing: How the variables of a member lie in the matrices.
+        matrices: Those of the population.
+    """
+    for matrix, group in zip(matrices, packing.groups.values(), strict=True):
+        decays = keras_private.uses_weight_decay(optimizer, matrix)
+        for variable in (packing.variables[index] for index in group):
+            if keras_private.uses_weight_decay(optimizer, variable) != decays:
+                raise ValueError(
+                    "`exclude_from_weight_decay` of a population must be by names that "
+                    "variables of several layers have, such as 'bias'. "
+                    f"Received: an exclusion of {variable.path}"
+                )
+
+
 def _applied_by_member(
     optimizer: Any, rates: MemberLearningRates
 ) -> Callable[..., Any]:
@@ -68,12 +92,14 @@ def _applied_by_member(
 def _check(optimizer: Any) -> None:
     """Refuses an optimizer whose step mixes entries, and warns of an unknown one."""
     name = type(optimizer).__name__
-    if name in _MIXING:
-        raise ValueError(
-            "A population needs an optimizer whose step treats entries one by one. "
-            f"{name} {_MIXING[name]}, and so would mix the members. Accepted: "
-            f"{', '.join(_ELEMENTWISE)}. Received: optimizer={name}"
-        )
+    for cls in type(optimizer).__mro__:
+        if reason := _MIXING.get(cls.__name__):
+            raise ValueError(
+                "A population needs an optimizer whose step treats entries one by one "
+                "and members alike. "
+                f"{cls.__name__} {reason}. Accepted: {', '.join(_ELEMENTWISE)}. "
+                f"Received: optimizer={name}"
+            )
     if name not in _ELEMENTWISE:
         warnings.warn(
             f"Optimizer {name} is taken to treat entries one by one; if it does not, "
@@ -128,6 +154,8 @@ def _clip_each_member(
         return packing.pack([scale(g, squares(g), limit) for g in parts])
     if limit := optimizer.global_clipnorm:
         total = sum(squares(g) for g in gradients)
+        # As in Keras, what is not finite makes NaN of all gradients of a member.
+        total = total + (total - total)
         return [scale(g, total, limit) for g in gradients]
     if limit := optimizer.clipvalue:
         return [ops.clip(g, -limit, limit) for g in gradients]

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -19,7 +19,11 @@ from keras_inits.population.batches import (
 )
 from keras_inits.population.forward import Batch, Forward, Record
 from keras_inits.population.metrics import MemberLogs, MemberMetrics
-from keras_inits.population.optimizer import adapt, changes_without_gradient
+from keras_inits.population.optimizer import (
+    adapt,
+    changes_without_gradient,
+    check_weight_decay,
+)
 from keras_inits.population.parameter_packing import Packing
 
 _STEPS = (
@@ -42,6 +46,7 @@ class _State:
         packing: How its variables lie in the matrices of the population.
         forward: Evaluates it.
         logs: What the last `fit` logged of each member.
+        matrices: The variables of all members.
         metrics: The loss and metrics of every member; `None` until compiled.
     """
 
@@ -51,7 +56,19 @@ class _State:
     packing: Packing
     forward: Forward
     logs: MemberLogs
+    matrices: list[Any] = field(default_factory=list)
     metrics: MemberMetrics | None = None
+
+
+class _Generators(keras.random.SeedGenerator):
+    """The states of the members' generators of random numbers."""
+
+    def __init__(self, states: Any) -> None:
+        super().__init__(seed=0)
+        dtype = keras.backend.standardize_dtype(states.dtype)
+        self.state: Any = keras.Variable(
+            states, dtype=dtype, trainable=False, name="seed_generator_state"
+        )
 
 
 class Population(keras.Model):
@@ -67,9 +84,10 @@ class Population(keras.Model):
     fits, and callbacks work on it. Plain stacks of `Dense` layers take a faster path
     (`DenseStack`). What a member cannot have as plain `fit` has it is refused.
 
-    There is one known difference: on TensorFlow, plain Keras squares the gradient of an
-    embedding that a batch has several times occurrence by occurrence, under Adam and
-    its like. There, and on the other backends, the sum is squared.
+    There is one known difference: on TensorFlow, plain Keras squares and clips the
+    gradient of an embedding that a batch has several times occurrence by occurrence,
+    under Adam and its like and where gradients are clipped. There, and on the other
+    backends, that is done to the sum.
 
     Logs and `History` carry means over the members; a member whose loss is NaN leaves
     the others alone but makes the mean NaN. Outputs are `(batch, members, ...)`.
@@ -118,6 +136,7 @@ class Population(keras.Model):
         members = members_module.check(members)
         model = members_module.build_one(build, members[0])
         _check_steps(model)
+        _check_gradients_are_steps(model)
         if keras.backend.backend() == "tensorflow":
             keras_private.map_bitcast()
         states = members_module.initial_states(build, members, model)
@@ -130,7 +149,7 @@ class Population(keras.Model):
             forward=Forward(model, packing, len(members)),
             logs=MemberLogs(None),
         )
-        self._matrices = [
+        self._state.matrices = [
             self._add_matrix(*group[0], group[1])
             for group in zip(packing.groups.items(), packing.pack(states), strict=True)
         ]
@@ -146,6 +165,10 @@ class Population(keras.Model):
                 model.steps_per_execution,
                 model.jit_compile,
             )
+
+    @property
+    def _matrices(self) -> list[Any]:
+        return self._state.matrices
 
     @property
     def network(self) -> keras.Model:
@@ -251,6 +274,7 @@ class Population(keras.Model):
                     f"network with {type(looped[0]).__name__}"
                 )
             jit_compile = False
+        self._check_trainable()
         packing = Packing(self.network.trainable_variables)
         adapt(optimizer, packing, len(self.members))
         super().compile(
@@ -260,8 +284,10 @@ class Population(keras.Model):
             jit_compile=jit_compile,
             auto_scale_loss=False,
         )
-        decays = changes_without_gradient(optimizer)
-        self._state.forward.decays = decays
+        constrained = any(v.constraint for v in self.network.trainable_variables)
+        self._state.forward.changes_all = constrained or changes_without_gradient(
+            optimizer
+        )
         self._state.metrics = MemberMetrics(self.network, len(self.members))
 
     @property
@@ -367,6 +393,8 @@ class Population(keras.Model):
                 for data in (x, kwargs.get("validation_data"))
             )
         self._state.logs = logs
+        if self.optimizer is not None and self.optimizer.weight_decay:
+            check_weight_decay(self.optimizer, self._state.packing, self._matrices)
         if self.optimizer is not None and not self.optimizer.built:
             # TensorFlow would trace a step that makes variables twice.
             self.optimizer.build(self.trainable_variables)
@@ -394,8 +422,7 @@ class Population(keras.Model):
         outputs, untrained, _ = self._state.forward.outputs(
             self._matrices, inputs, seed_of, training
         )
-        if training:
-            self._assign_untrained(untrained)
+        self._assign_untrained(untrained)
         return swap_axes(outputs)
 
     # In a step, the data are the inputs, and what Keras does with outputs is done for
@@ -428,8 +455,7 @@ class Population(keras.Model):
             self._seed_of if is_per_seed(x.x) else None,
             training,
         )
-        if training:
-            self._assign_untrained(untrained)
+        self._assign_untrained(untrained)
         for variable, value in zip(metrics.states, states, strict=True):
             variable.assign(value)
         return ops.sum(losses)
@@ -448,6 +474,25 @@ class Population(keras.Model):
             for name, values in self.member_metrics.result().items()
         }
 
+    def _check_trainable(self) -> None:
+        """Refuses layers that were frozen, or unfrozen, since they were stacked."""
+        packing = self._state.packing
+        then = [
+            packing.variables[index]
+            for (_, _, trainable), group in packing.groups.items()
+            if trainable
+            for index in group
+        ]
+        now = {id(variable) for variable in self.network.trainable_variables}
+        changed = {id(variable) for variable in then} ^ now
+        if changed:
+            paths = [v.path for v in packing.variables if id(v) in changed]
+            raise ValueError(
+                "What is trained is settled when a population is built: `trainable` "
+                "must be set in `build`. Received: a network in which it has changed "
+                f"for {', '.join(paths)}"
+            )
+
     @property
     def _seed_of(self) -> Any:
         """Index of each member's seed among `seeds`."""
@@ -463,12 +508,19 @@ class Population(keras.Model):
         self, key: tuple[str, str, bool], group: list[int], values: Any
     ) -> Any:
         name, dtype, trainable = key
+        weights = {id(weight) for weight in self.network.weights}
+        packing = self._state.packing
+        if not any(id(packing.variables[index]) in weights for index in group):
+            # The states of generators, which Keras neither saves nor sets as weights.
+            generator = _Generators(values)
+            setattr(self, f"_generators_{group[0]}", generator)
+            return generator.state
         return self.add_weight(
             shape=values.shape,
             dtype=dtype,
             initializer=lambda *args, **kwargs: values,
             trainable=trainable,
-            constraint=self._state.packing.constraint(group),
+            constraint=packing.constraint(group),
             name=name,
         )
 
@@ -570,6 +622,16 @@ def _with_batch(state_and_data: tuple[Any, ...]) -> tuple[Any, ...]:
     """Makes a `Batch`, all in one, the inputs of a step."""
     *state, data = state_and_data
     return *state, (Batch(*keras.utils.unpack_x_y_sample_weight(data)),)
+
+
+def _check_gradients_are_steps(model: keras.Model) -> None:
+    """Refuses variables whose gradient is their next value, as of float8 scales."""
+    for variable in model.trainable_variables:
+        if getattr(variable, "overwrite_with_gradient", False):
+            raise ValueError(
+                "A population steps all variables by its optimizer. Received: "
+                f"{variable.path}, with overwrite_with_gradient=True"
+            )
 
 
 def _check_steps(model: keras.Model) -> None:
