@@ -1,4 +1,4 @@
-"""Everything that can be run, by name. A new paper adds its import and a line to `_PAPERS`."""
+"""Everything that can be run, by name. A paper adds its import and a line here."""
 
 from experiments import (
     bench,
