@@ -7,8 +7,10 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import tree
 
 from keras_inits.inspection import keras_private
+from keras_inits.inspection.batches import evaluate
 from keras_inits.population.initial_values import draw, law
 from keras_inits.population.seed_trace import tracing
 from keras_inits.population.seeding import seeded
@@ -113,6 +115,8 @@ def initial_states(
     def whole(index: int) -> list[np.ndarray]:
         one = build_one(build, members[index]) if index else model
         _check_alike(index, members[index], (plan, compiled), one)
+        if index:
+            _check_same_function(index, members[index], model, one)
         return _values(one)
 
     states: list[Any] = [None] * len(members)
@@ -209,6 +213,61 @@ def _check_alike(
             f"member {index} ({member}) compiled as {_compile_config(model)}, the "
             f"first as {compiled}"
         )
+
+
+def _check_same_function(
+    index: int, member: Mapping[str, Any], model: keras.Model, one: keras.Model
+) -> None:
+    """Refuses a member that with the weights of the first returns something else.
+
+    What Keras' own layers do is in their configs, which are compared before; what a
+    user's layer or model does may depend on any attribute that it has.
+    """
+    parts = keras_private.all_layers(model)
+    if all(type(part).__module__.startswith("keras.") for part in parts):
+        return
+    own = _values(one)
+    try:
+        x = _sample(model)
+        if x is None:
+            return
+        _assign(one, _values(model))
+        first, other = (
+            [keras.ops.convert_to_numpy(a) for a in tree.flatten(evaluate(network, x))]
+            for network in (model, one)
+        )
+    except Exception:  # It takes what a sample does not tell.
+        return
+    finally:
+        _assign(one, own)
+    if not all(
+        np.allclose(a, b, rtol=1e-4, equal_nan=True)
+        for a, b in zip(first, other, strict=True)
+    ):
+        raise ValueError(
+            "Members must share one architecture and differ in initial weights alone. "
+            f"Received: member {index} ({member}), whose network with the weights of "
+            "the first returns something else"
+        )
+
+
+def _assign(model: keras.Model, values: Sequence[np.ndarray]) -> None:
+    for variable, value in zip(variables(model), values, strict=True):
+        variable.assign(value)
+
+
+def _sample(model: keras.Model) -> Any:
+    """Returns two samples of the shapes that a model takes, `None` if unknown."""
+    rng = np.random.default_rng(0)
+
+    def draw(shape: Sequence[int | None], dtype: str) -> np.ndarray:
+        sizes = [2, *(size or 3 for size in shape[1:])]
+        return rng.normal(size=sizes).astype(dtype)
+
+    if isinstance(model, keras.Sequential | keras_private.Functional):
+        return tree.map_structure(lambda t: draw(t.shape, t.dtype), model.input)
+    shape = (model.get_build_config() or {}).get("input_shape")
+    return None if shape is None else draw(shape, keras.config.floatx())
 
 
 def _architecture(model: keras.Model) -> list[Any]:

@@ -210,3 +210,44 @@ def test_inputs_of_another_width():
     population = Population(sequential(dense(), dense()), MEMBERS)
     with pytest.raises(ValueError, match=r"shape \(samples, 4\).*Received"):
         population.predict(np.ones((6, 8)), verbose=0)
+
+
+class Scaled(keras.Model):
+    """Has an attribute that no config tells."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.dense, self.factor = layers.Dense(3), factor
+
+    def call(self, inputs):
+        return self.factor * self.dense(inputs)
+
+
+class Function(keras.Layer):
+    """Holds a function that no config tells."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def call(self, inputs):
+        return self.function(inputs)
+
+
+def subclassed(factor):
+    model = Scaled(factor)
+    model(X)
+    return model
+
+
+def functional(factor):
+    inputs = keras.Input((4,))
+    outputs = Function(lambda x: factor * x)(layers.Dense(3)(inputs))
+    return keras.Model(inputs, outputs)
+
+
+@pytest.mark.parametrize("build", [subclassed, functional])
+def test_members_that_are_other_functions(build):
+    with pytest.raises(ValueError, match="member 1.*returns something else"):
+        Population(build, [{"factor": 1.0}, {"factor": 2.0}])
+    Population(build, [{"factor": 2.0}, {"factor": 2.0}])
