@@ -95,7 +95,10 @@ def check(case: Case) -> Outcome:
         except Exception as error:
             trace = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{Path(trace.filename).name}:{trace.lineno}"
-            outcome = Outcome("error", f"{type(error).__name__} ({place}): {error}")
+            lines = [line for line in str(error).splitlines() if line.strip()]
+            # TensorFlow's have a stack of files in between.
+            text = " ".join(dict.fromkeys([*lines[:1], *lines[-2:]]))
+            outcome = Outcome("error", f"{type(error).__name__} ({place}): {text}")
     outcome.seconds = time.perf_counter() - start
     return outcome
 
@@ -314,6 +317,7 @@ def run(count: int, seed: int, folder: Path) -> None:
                 "case": str(index),
                 "outcome": outcome.outcome,
                 "message": outcome.message,
+                **dict.fromkeys([*KINDS, "moved"], ""),
                 **differences,
                 "seconds": f"{outcome.seconds:.1f}",
                 **{k: str(v) for k, v in dataclasses.asdict(case).items()},
