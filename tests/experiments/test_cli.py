@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from experiments.__main__ import app
 from experiments.engine.ledger import Ledger
+from experiments.engine.progress import console
 
 ROOT = pathlib.Path(__file__).parents[2]
 TIMEOUT = 100  # seconds
@@ -32,6 +33,7 @@ SEARCH = [
 
 
 def cli(*arguments):
+    console.width = 160  # Whatever the terminal or the test runner says of columns.
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
