@@ -149,6 +149,7 @@ class Population(keras.Model):
             forward=Forward(model, packing, len(members)),
             logs=MemberLogs(None),
         )
+        self._generators: list[_Generators] = []
         self._state.matrices = [
             self._add_matrix(*group[0], group[1])
             for group in zip(packing.groups.items(), packing.pack(states), strict=True)
@@ -513,7 +514,7 @@ class Population(keras.Model):
         if not any(id(packing.variables[index]) in weights for index in group):
             # The states of generators, which Keras neither saves nor sets as weights.
             generator = _Generators(values)
-            setattr(self, f"_generators_{group[0]}", generator)
+            self._generators.append(generator)
             return generator.state
         return self.add_weight(
             shape=values.shape,
