@@ -184,6 +184,9 @@ NETWORKS: dict[str, Network] = {
     "attention, steps": Network("sequence", _attention, steps=True),
 }
 
+STACKS = ("none", "dense")
+"""Networks that are built as `keras.Sequential` where they have one output."""
+
 INPUTS: dict[str, Any] = {
     "vector": (6,),
     "image": (6, 6, 2),
@@ -877,7 +880,11 @@ def build(case: Case) -> Callable[..., keras.Model]:
         if case.outputs != "one":
             second = layers.Dense(1, name="second", kernel_initializer=initializer)
             outputs = _held(case, outputs, second(features))
-        return (refusal.model if refusal else keras.Model)(inputs, outputs)
+        model = (refusal.model if refusal else keras.Model)(inputs, outputs)
+        if case.network in STACKS and case.outputs == "one" and not refusal:
+            # In float32 the fast path of a population, `DenseStack`, takes these.
+            return keras.Sequential([inputs, *model.layers[1:]])
+        return model
 
     return build_member
 
