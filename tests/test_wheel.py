@@ -5,6 +5,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import venv
 import zipfile
 
 import pytest
@@ -41,27 +42,30 @@ def first_example():
     return re.search(r"```python\n(.*?)```", readme, re.DOTALL).group(1)
 
 
-def test_the_first_example_of_the_readme_runs_where_only_the_wheel_is(wheel, tmp_path):
-    site = tmp_path / "site"
+def test_the_first_example_of_the_readme_runs_in_an_empty_environment(wheel, tmp_path):
+    """Nothing is there that the wheel does not ask for; with JAX, the least to load."""
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     install = subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--no-deps", "--target", str(site)]
-        + [str(wheel)],
-        capture_output=True,
-        text=True,
-    )
-    assert install.returncode == 0, install.stderr
-    # Out of the checkout, past what is installed in editable form.
-    code = first_example() + "\nimport keras_inits\nprint(keras_inits.__file__)"
-    environment = os.environ | {"PYTHONPATH": str(site)}
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
+        [python, "-m", "pip", "install", "--no-compile", f"{wheel}[jax]"],
         env=environment,
         capture_output=True,
         text=True,
     )
+    if "(from versions: none)" in install.stderr:
+        pytest.skip("needs a package registry, and none can be reached")
+    assert install.returncode == 0, install.stderr
+    code = first_example() + "\nimport keras_inits\nprint(keras_inits.__file__)"
+    run = subprocess.run(
+        [python, "-c", code],
+        cwd=tmp_path,
+        env=environment | {"KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+    )
     assert run.returncode == 0, run.stderr
-    assert pathlib.Path(run.stdout.split()[-1]).is_relative_to(site)
+    assert pathlib.Path(run.stdout.split()[-1]).is_relative_to(tmp_path)
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
