@@ -5,6 +5,7 @@ fixture is made and before each test runs: what these draw depends on the seed a
 their own names, not on which other tests run, nor in which order.
 """
 
+import gc
 import zlib
 
 import hypothesis
@@ -51,3 +52,12 @@ def pytest_fixture_setup(fixturedef, request):
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_call(item):
     set_seed(item.config, item.nodeid)
+
+
+def pytest_collection_finish():
+    """Spares every later collection of garbage all that imports have made.
+
+    KerasTuner collects it with every model that it builds.
+    """
+    gc.collect()
+    gc.freeze()

@@ -16,7 +16,7 @@ from experiments.__main__ import app
 from experiments.engine.ledger import Ledger
 
 ROOT = pathlib.Path(__file__).parents[2]
-TIMEOUT = 100  # seconds
+TIMEOUT = 600  # seconds
 EPOCHS = 3
 
 # Regression with momentum and another loss: nothing of it is a classifier of Lee's.

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers, ops, tree
 
@@ -99,6 +99,7 @@ structures = st.recursive(
 )
 
 
+@settings(max_examples=30)
 @given(structures, structures, st.booleans(), st.booleans())
 def test_every_array_of_a_structure_is_batched_alike(x, y, weighted, drop_remainder):
     samples = [[2, 4, 6, 8, 0, 10, 12], [1, 1, 3, 5, 7, 9, 11]]

@@ -257,7 +257,7 @@ SEEDED += [lambda seed: dense(initializer=keras.initializers.HeNormal(-seed % 4)
 
 @pytest.mark.parametrize("build", ANY + SEEDED)
 def test_weights_are_those_of_a_seeded_build(build):
-    seeds = [3, 3, 4, 5, 6, *range(10, 15)]
+    seeds = [3, 3, 4, 5, 6, 11]
     population = Population(build, [{"seed": seed} for seed in seeds])
     for index, seed in enumerate(seeds):
         own = values(population.member(index))

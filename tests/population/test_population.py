@@ -91,33 +91,13 @@ def dropout_half(initializer):
     return dropout(initializer, 0.5)
 
 
-def simple_rnn(initializer, unroll=False):
-    layer = layers.SimpleRNN(4, kernel_initializer=initializer, unroll=unroll)
-    return sequential((4, 2), layer)
-
-
 def lstm(initializer, unroll=False):
     layer = layers.LSTM(4, kernel_initializer=initializer, unroll=unroll)
     return sequential((4, 2), layer)
 
 
-def unrolled_rnn(initializer):
-    return simple_rnn(initializer, unroll=True)
-
-
 def unrolled_lstm(initializer):
     return lstm(initializer, unroll=True)
-
-
-def nested(initializer):
-    """A functional model in a model, with a way past some layers and penalties."""
-    inputs = keras.Input((5,))
-    hidden = layers.Dense(
-        5, "relu", kernel_initializer=initializer, kernel_regularizer="l2"
-    )(inputs)
-    inner = keras.Model(inputs, hidden + inputs)
-    outer = layers.Dense(5, activity_regularizer="l1")
-    return sequential((6,), outer, inner)
 
 
 def several(initializer):
@@ -134,11 +114,7 @@ DATA = {
     convolution: draw(6, 6, 2),
     dropout: draw(6),
     dropout_half: draw(6),
-    simple_rnn: draw(4, 2),
-    unrolled_rnn: draw(4, 2),
     lstm: draw(4, 2),
-    unrolled_lstm: draw(4, 2),
-    nested: draw(6),
 }
 
 
@@ -147,15 +123,9 @@ DATA = {
     [
         (dense, "adam", "2"),
         (dense, "momentum", "1"),
-        (convolution, "adam", "2"),
         (convolution, "momentum", "1"),
-        (dropout, "adam", "2"),
         (dropout_half, "momentum", "2"),
-        (simple_rnn, "adam", "2"),
-        (unrolled_rnn, "momentum", "2"),
         (lstm, "adam", "2"),
-        (unrolled_lstm, "momentum", "2"),
-        (nested, "momentum", "2"),
     ],
 )
 def test_weights_after_20_steps(
@@ -193,7 +163,7 @@ def test_several_inputs_and_outputs(assert_as_apart):
 @pytest.mark.skipif(not JAX, reason="JAX is not installed.")
 def test_jax(tests_on_jax):
     process, output = tests_on_jax
-    assert process.wait(timeout=300) == 0, output.read_text()
+    assert process.wait(timeout=600) == 0, output.read_text()
     assert "4 passed" in output.read_text()
 
 

@@ -56,7 +56,7 @@ def test_a_backup_that_was_cut_off_is_not_taken(tmp_path):
         cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     files = sorted(path.name for path in folder.iterdir())

@@ -31,7 +31,7 @@ RUN = {
     "epochs": 3,
     "seed": 0,
 }
-TIMEOUT = 120  # seconds
+TIMEOUT = 600  # seconds
 QUANTITIES = ("accuracy", "loss", "val_accuracy", "val_loss")
 
 WRITER = """

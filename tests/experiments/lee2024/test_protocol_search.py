@@ -138,13 +138,20 @@ def test_shares_are_those_of_resamples(monkeypatch):
 # The search
 
 
+SEARCHED = SPACE | {
+    # An eighth of the protocols.
+    name: (getattr(PLANTED, name),)
+    for name in ("signs", "xavier", "he")
+}
+
+
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory):
     """The folder of a search over runs that are in the ledger already."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("signs", "xavier", "he"):  # An eighth of the protocols.
-            patch.setitem(SPACE, name, (getattr(PLANTED, name),))
-        yield from search(tmp_path_factory)
+        for name, values in SEARCHED.items():
+            patch.setitem(SPACE, name, values)
+        return search(tmp_path_factory)
 
 
 def search(tmp_path_factory):
@@ -169,7 +176,7 @@ def search(tmp_path_factory):
         registry.find("lee-protocol"), cells={"desk": protocol_search.search_cells(1)}
     )
     _, written = experiment.publication("desk").write(folder)
-    yield folder / "lee-protocol", written
+    return folder / "lee-protocol", written
 
 
 def test_the_planted_protocol_is_found(searched):
@@ -192,7 +199,7 @@ def test_each_choice_has_a_row(searched):
         for line in report.splitlines()
         if (cells := [cell.strip() for cell in line.strip("|").split("|")])
     }
-    for name, values in SPACE.items():
+    for name, values in SEARCHED.items():
         for value in values:
             share, nearest, alone, elsewhere, mark = rows[f"{name} = {value}"]
             planted = value == getattr(PLANTED, name)

@@ -25,7 +25,7 @@ METHODS = ["proposed", "he"]
 CELL = Cell("digits", "tanh", depth=2, samples_per_class=20, epochs=4)
 PROTOCOL = Protocol(scaling="unit")
 PROTOCOLS = [PROTOCOL]
-TIMEOUT = 100  # seconds
+TIMEOUT = 600  # seconds
 
 
 class Trained(keras.callbacks.Callback):
