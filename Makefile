@@ -36,8 +36,8 @@ test-lowest: .venv/.stamp
 	@.venv/bin/python -m uv venv --quiet --clear --seed --python .venv/bin/python .venv-lowest
 	@.venv/bin/python -m uv pip install --quiet --python .venv-lowest/bin/python \
 		--resolution lowest-direct --editable ".[dev]"
-	@.venv-lowest/bin/python -m pytest -q --numprocesses auto --dist loadfile \
-		-W default::DeprecationWarning -W default::FutureWarning
+	@PYTEST_ADDOPTS="-W default::DeprecationWarning -W default::FutureWarning" \
+		.venv-lowest/bin/python -m pytest -q --numprocesses auto --dist loadfile
 
 lint: .venv/.stamp
 	@.venv/bin/ruff check --quiet

@@ -47,9 +47,11 @@ def test_weights_of_samples_and_validation(assert_as_apart):
     assert population.member_logs.keys() == names | {f"val_{name}" for name in names}
     last = {name: population.member_logs[f"val_{name}"][-1].mean() for name in names}
     held_out = {"x": X[30:], "y": Y[30:], "sample_weight": weights[30:]}
-    evaluated = population.evaluate(**held_out, return_dict=True, verbose=0)
+    # Older Keras returns tensors.
+    logs = population.evaluate(**held_out, return_dict=True, verbose=0)
+    evaluated = {name: float(value) for name, value in logs.items()}
     assert evaluated == pytest.approx(last, rel=1e-5)
-    values = population.evaluate(**held_out, verbose=0)
+    values = [float(value) for value in population.evaluate(**held_out, verbose=0)]
     assert sorted(values) == sorted(evaluated.values())
     assert values[0] == evaluated["loss"]
 
@@ -78,6 +80,7 @@ def test_metric_along_the_batch():
         member.compile(**compiled())
         alone = member.evaluate(X, Y, batch_size=40, return_dict=True, verbose=0)
         own = {name: float(values[index]) for name, values in scores.items()}
+        alone = {name: float(value) for name, value in alone.items()}
         assert own == pytest.approx(alone, rel=1e-5)
 
 
