@@ -62,8 +62,11 @@ def forward_hooks(hooked: Sequence[keras.Layer], hook: Hook) -> Iterator[None]:
     """
     with contextlib.ExitStack() as stack:
         for layer in hooked:
-            replaced = functools.partial(hook, layer, layer.call)
-            stack.enter_context(shadowed(layer, "call", replaced))
+            # Keras has a quantized layer called by another method.
+            quantized = getattr(layer, "quantization_mode", None) is not None
+            name = "quantized_call" if quantized else "call"
+            replaced = functools.partial(hook, layer, getattr(layer, name))
+            stack.enter_context(shadowed(layer, name, replaced))
         yield
 
 

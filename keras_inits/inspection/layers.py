@@ -97,6 +97,20 @@ def kernel_layers(model: keras.Layer) -> list[keras.Layer]:
     return [layer for layer in leaf_layers(model) if isinstance(layer, _KERNEL_LAYERS)]
 
 
+def why_not_set(layer: keras.Layer) -> str | None:
+    """Says why the weights of a layer cannot be set as those of others; `None` if so.
+
+    A kernel that is quantized, or has LoRA factors beside it, is not one variable.
+    """
+    for part in keras_private.all_layers(layer):
+        mode = getattr(part, "quantization_mode", None)
+        if mode is not None:
+            return f"it is quantized: {mode}"
+        if getattr(part, "lora_enabled", False):
+            return "it has LoRA factors beside its kernel"
+    return None
+
+
 def variables_of(model: keras.Model, layer: str | keras.Layer) -> list[keras.Variable]:
     """Returns the trainable weights of a layer.
 
