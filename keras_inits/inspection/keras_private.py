@@ -273,3 +273,40 @@ def map_bitcast() -> None:
 
     if "Bitcast" not in pfor._pfor_converter_registry:
         pfor.RegisterPFor("Bitcast")(bitcast)
+
+
+# Graphs
+
+
+@contextlib.contextmanager
+def inlined_functions() -> Iterator[None]:
+    """Has functions of TensorFlow be parts of the code that calls them, in a block.
+
+    Elsewhere such a function is a graph of its own, made once, whose tensors nobody
+    outside can use.
+    """
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    before = tensorflow.config.functions_run_eagerly()
+    tensorflow.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tensorflow.config.run_functions_eagerly(before)
+
+
+def is_in_reach(tensor: Any) -> bool:
+    """Tells whether a tensor belongs to the present graph of TensorFlow, or one around.
+
+    Arrays, and the tensors of other backends, always are.
+    """
+    graph = getattr(tensor, "graph", None)
+    if keras.backend.backend() != "tensorflow" or graph is None:
+        return True
+    present = tensorflow.compat.v1.get_default_graph()
+    while present is not None:
+        if present is graph:
+            return True
+        present = getattr(present, "outer_graph", None)
+    return False
