@@ -11,7 +11,7 @@ from keras_inits.calibration.registry import calibration_of
 from keras_inits.calibration.report import CalibrationReport
 from keras_inits.initializers import registration
 from keras_inits.inspection.keras_private import has_own_weights
-from keras_inits.inspection.layers import check_model, leaf_layers
+from keras_inits.inspection.layers import check_model, leaf_layers, why_not_set
 
 # What layers call the initializers of their kernels.
 _KERNELS = (
@@ -116,6 +116,8 @@ def _draw_anew(
                 skipped[layer] = "it is frozen: trainable=False"
         elif isinstance(layer, keras.Model):
             skipped[layer] = "it has weights of its own beside layers"
+        elif reason := why_not_set(layer):
+            skipped[layer] = reason
         else:
             try:
                 config, build_config = layer.get_config(), layer.get_build_config()

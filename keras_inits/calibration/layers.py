@@ -9,7 +9,7 @@ import numpy as np
 from keras_inits.calibration.data import Data, Moments
 from keras_inits.inspection.activations import activation_of, kind_of
 from keras_inits.inspection.hooks import LayerCall, observed
-from keras_inits.inspection.layers import kernel_layers, leaf_layers
+from keras_inits.inspection.layers import kernel_layers, leaf_layers, why_not_set
 
 Activation = Callable[[Any], Any]
 # Why a layer cannot be treated, or None if it can.
@@ -39,10 +39,8 @@ def treatable(
             reason: str | None = f"{type(layer).__name__} is not Dense or Conv"
         elif not layer.trainable:
             reason = "it is frozen: trainable=False"
-        elif not isinstance(layer.kernel, keras.Variable):
-            reason = "its kernel is not one variable (LoRA or quantization)"
         else:
-            reason = objection(layer)
+            reason = why_not_set(layer) or objection(layer)
         if reason is None:
             treated.append(layer)
         else:

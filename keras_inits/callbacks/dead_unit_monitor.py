@@ -16,7 +16,7 @@ from keras_inits.diagnostics.units.states import (
     QUANTITIES,
     STATES,
     LayerActivity,
-    read,
+    part_of_finite,
 )
 from keras_inits.inspection.batches import check_inputs
 from keras_inits.population import Population
@@ -110,6 +110,7 @@ class DeadUnitMonitor(keras.callbacks.Callback):
         """What each layer did in the last epoch, unit by unit."""
         self._epochs: list[tuple[int, list[str], np.ndarray]] = []
         self._collapsed: set[str] = set()
+        self._began_collapsed: set[str] = set()
         self._training: Any = None
         self._totals: Any = None
         self._writer: Any = None
@@ -155,10 +156,13 @@ class DeadUnitMonitor(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Checks what it was given, and begins to observe."""
         self._epochs, self.activity, self._collapsed = [], [], set()
+        self._began_collapsed = set()
         suitability.warn_of_misfits(self.model)
         if self.data is not None:
             Recorder(self.model, self.layers)
             check_inputs(self.model, self.data)
+            start = activity(self.model, self.data, layers=self.layers)
+            self._began_collapsed = {a.layer for a in start if a.collapsed.any()}
         elif keras.backend.backend() != "tensorflow":
             raise ValueError(
                 "Without `data` the training graph is observed, which takes the "
@@ -179,15 +183,16 @@ class DeadUnitMonitor(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Tells the states of the units and adds their fractions to the logs."""
         if self.data is None:
-            self.activity = read(self._totals.read())
+            self.activity = self._totals.read()
         else:
             self.activity = activity(self.model, self.data, layers=self.layers)
         if not self.activity:
-            warnings.warn(
-                f"The monitor has seen nothing in epoch {epoch + 1}: the model has "
-                "trained by another function than the one that observes it.",
-                stacklevel=2,
-            )
+            if self._training is None or not self._training.failed:
+                warnings.warn(
+                    f"The monitor has seen nothing in epoch {epoch + 1}: the model has "
+                    "trained by another function than the one that observes it.",
+                    stacklevel=2,
+                )
             return
         names = [layer.layer for layer in self.activity]
         values = [list(layer.quantities().values()) for layer in self.activity]
@@ -226,6 +231,8 @@ class DeadUnitMonitor(keras.callbacks.Callback):
                 others = current.totals
             current.remove()
         last = self._training
+        if last is not None and last.failed and last.is_of_this_fit():
+            return
         if last is not None and last.fits(self.model, [*others, self._totals]):
             last.install()
         else:
@@ -236,43 +243,36 @@ class DeadUnitMonitor(keras.callbacks.Callback):
 
     def _fractions(self) -> dict[str, np.ndarray]:
         """Returns the part of all units in each state, of those that it can befall."""
-        counts = {}
+        fractions = {}
         for state in STATES:
             can = {"dead": "can_die", "saturated": "can_saturate"}.get(state)
-            units = [
-                getattr(layer, state)
-                for layer in self.activity
-                if can is None or getattr(layer, can)
-            ]
-            none = np.zeros_like(self.activity[0].mean)
-            counts[f"{state}_fraction"] = (
-                np.concatenate(units, axis=-1).mean(axis=-1) if units else none
+            layers = [a for a in self.activity if can is None or getattr(a, can)]
+            fractions[f"{state}_fraction"] = (
+                part_of_finite(
+                    *(
+                        np.concatenate([getattr(a, of) for a in layers], axis=-1)
+                        for of in (state, "nonfinite")
+                    )
+                )
+                if layers
+                else np.zeros_like(self.activity[0].mean)
             )
-        return counts
+        return fractions
 
     def _look_for_collapse(self, epoch: int) -> None:
         new = [
             layer
             for layer in self.activity
-            if layer.collapsed.all() and layer.layer not in self._collapsed
+            if (layer.collapsed | layer.nonfinite.any(axis=-1)).all()
+            and layer.layer not in self._collapsed
         ]
+        if len(self._epochs) == 1 and self.data is None:
+            # What returned nothing else in the whole first epoch began so.
+            self._began_collapsed = {a.layer for a in new if a.collapsed.all()}
         self._collapsed.update(layer.layer for layer in new)
         if not new or self.on_collapse is None:
             return
-        first = new[0]
-        units = f"all of its {first.dead.shape[-1]} {first.activation} units"
-        what = (
-            f"{units} are dead, with slope zero on every sample"
-            if first.dead.all()
-            else f"{units} return the same for every sample"
-        )
-        more = [layer.layer for layer in new[1:]]
-        named = ", ".join(map(repr, more[:3])) + (", ..." if len(more) > 3 else "")
-        message = (
-            f"In epoch {epoch + 1} layer '{first.layer}' has collapsed: {what}. "
-            + (f"So have {len(more)} layers after it ({named}). " if more else "")
-            + suitability.advice(first.activation)
-        )
+        message = self._collapse(epoch, new)
         if self.on_collapse == "raise":
             self.on_train_end()
             raise RuntimeError(message)
@@ -280,6 +280,65 @@ class DeadUnitMonitor(keras.callbacks.Callback):
         warnings.warn_explicit(message, UserWarning, __file__, 0, registry={})
         if self.on_collapse == "stop":
             self.model.stop_training = True
+
+    def _collapse(self, epoch: int, new: Sequence[LayerActivity]) -> str:
+        """Says which layers have collapsed, how, and what may help."""
+        first, *more = new
+        count = first.dead.shape[-1]
+        of_members = tuple(range(first.dead.ndim - 1))
+        units = f"{first.activation} unit" + "s" * (count > 1)
+        units = f"all of its {count} {units}" if count > 1 else f"its only {units}"
+        return_ = "return" + "s" * (count == 1)
+        if first.nonfinite.any(axis=-1).all():
+            how = (
+                "has stopped being finite: what it returns is NaN or infinite in "
+                f"{first.nonfinite.any(axis=of_members).sum()}"
+                f" of its {count} {first.activation} units"
+            )
+        elif first.dead.all():
+            are = "are" if count > 1 else "is"
+            how = f"has collapsed: {units} {are} dead, with slope zero on every sample"
+        else:
+            how = f"has collapsed: {units} {return_} the same for every sample"
+        parts = [f"In epoch {epoch + 1} layer '{first.layer}' {how}."]
+        if more:
+            names = ", ".join(repr(layer.layer) for layer in more[:3])
+            names += ", ..." if len(more) > 3 else ""
+            parts.append(
+                f"So has a layer after it ({names})."
+                if len(more) == 1
+                else f"So have {len(more)} layers after it ({names})."
+            )
+        return " ".join([*parts, self._advice(first, count)])
+
+    def _advice(self, first: LayerActivity, count: int) -> str:
+        """Says what may help the first layer that has collapsed, by when it did."""
+        last = first.layer == self.activity[-1].layer
+        if first.nonfinite.any(axis=-1).all():
+            return (
+                "A smaller learning rate, or clipped gradients, may keep it finite; if "
+                "it is so from the first step, look for NaN in the data."
+            )
+        if first.activation == "softmax" and count == 1:
+            return (
+                "A softmax of one unit is always 1: give it a unit for each class, or "
+                "make it sigmoid."
+            )
+        if first.layer not in self._began_collapsed:
+            targets = (
+                f", or targets within reach of {first.activation}," if last else ""
+            )
+            return (
+                "It was not so at the start, so that another initializer is of no "
+                f"help: a smaller learning rate{targets} may be."
+            )
+        if first.layer == self.activity[0].layer and not first.dead.all():
+            return (
+                "It was so from the start, and no layer is before it: look whether the "
+                "inputs are the same for all samples, or differ by little beside their "
+                "size."
+            )
+        return suitability.advice(first.activation)
 
     def _write_summaries(self, epoch: int) -> None:
         summary = _summary()

@@ -1,13 +1,14 @@
 """What the units of a model do while TensorFlow trains it."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_inits.diagnostics.units.observer import Recorder
+from keras_inits.diagnostics.units.states import LayerActivity
 from keras_inits.diagnostics.units.statistics import Columns
 from keras_inits.inspection import keras_private
 from keras_inits.inspection.hooks import shadowed
@@ -64,13 +65,14 @@ class TrainingStatistics:
         for variable in (self._batches, *self._totals.values()):
             variable.assign(tf.zeros_like(variable))
 
-    def read(self) -> dict[tuple[Columns, ...], np.ndarray]:
-        """Returns the totals since `start`, over all replicas, without empty ones."""
+    def read(self) -> list[LayerActivity]:
+        """Tells the states of units since `start`, over all replicas."""
         totals = {
             layout: variable.read_value().numpy().astype("float64")
             for layout, variable in self._totals.items()
         }
-        return {layout: values for layout, values in totals.items() if values.any()}
+        seen = {layout: values for layout, values in totals.items() if values.any()}
+        return self._recorder.read(seen) if self._recorder is not None else []
 
 
 class ObservedTraining:
@@ -88,6 +90,7 @@ class ObservedTraining:
     def __init__(self, model: keras.Model, totals: list[TrainingStatistics]) -> None:
         """Makes the function that takes the place of the one that `model` has."""
         self.model, self.totals = model, totals
+        self.failed = self._traced = False
         self.original = model.train_function
         step = model.train_step
         for statistics in totals:
@@ -120,14 +123,40 @@ class ObservedTraining:
         if not (self.is_of_this_fit() and isinstance(iterator, batches)):
             # Another `fit`, or `train_on_batch`.
             self.remove()
-            return self.original(iterator)
+            return self._own_function()(iterator)
         try:
-            return self._function(iterator)
+            logs = self._function(iterator)
+            self._traced = True
+            return logs
         except (StopIteration, tf.errors.OutOfRangeError):
             raise  # The data have come to their end.
+        except tf.errors.OpError:
+            self.remove()
+            raise
+        except Exception as error:
+            if self._traced or self.model.run_eagerly:
+                self.remove()
+                raise
+            fault = error  # No step was taken: it was being traced.
         except BaseException:
             self.remove()
             raise
+        self.failed = True
+        self.remove()
+        logs = self._own_function()(iterator)  # The fault may be the model's own.
+        lines = [line for line in str(fault).splitlines() if line.strip()]
+        warnings.warn(
+            "The training step cannot be observed, and goes on without a monitor. "
+            f"{lines[-1] if lines else type(fault).__name__}",
+            stacklevel=2,
+        )
+        return logs
+
+    def _own_function(self) -> Any:
+        """Returns the function that the model has without this one."""
+        if self.model.train_function is None:
+            self.model.make_train_function()
+        return self.model.train_function
 
     def remove(self) -> None:
         """Gives the model back the function that it had."""

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
-from keras import layers
+from keras import layers, tree
+
+from keras_inits.inspection import keras_private
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,8 @@ Hook = Callable[..., Any]
 def forward_hooks(hooked: Sequence[keras.Layer], hook: Hook) -> Iterator[None]:
     """Calls a function in the place of each call of some layers while the block runs.
 
-    The layers are as before when the block ends, however it ends.
+    What calls them within a `tf.function` is not compiled in the block. The layers are
+    as before when the block ends, however it ends.
 
     Examples:
     >>> import keras
@@ -61,9 +64,13 @@ def forward_hooks(hooked: Sequence[keras.Layer], hook: Hook) -> Iterator[None]:
             is what the layer returns.
     """
     with contextlib.ExitStack() as stack:
+        stack.enter_context(keras_private.inlined_functions())
         for layer in hooked:
-            replaced = functools.partial(hook, layer, layer.call)
-            stack.enter_context(shadowed(layer, "call", replaced))
+            # Keras has a quantized layer called by another method.
+            quantized = getattr(layer, "quantization_mode", None) is not None
+            name = "quantized_call" if quantized else "call"
+            replaced = functools.partial(hook, layer, getattr(layer, name))
+            stack.enter_context(shadowed(layer, name, replaced))
         yield
 
 
@@ -93,7 +100,12 @@ def observed(
     Args:
         observed_layers: From `leaf_layers`.
         receive: Is called with each `LayerCall`.
+
+    Raises:
+        ValueError: When the block ends, if what passed through a layer cannot be used
+            here: TensorFlow's branches and loops are graphs of their own.
     """
+    symbols: list[tuple[keras.Layer, Any]] = []
 
     def hook(
         layer: keras.Layer, call: Any, inputs: Any, *args: Any, **kwargs: Any
@@ -105,6 +117,8 @@ def observed(
         logits, unit_outputs = applied[0] if len(applied) == 1 else (None, outputs)
         if steps:
             unit_outputs = steps[0]
+        if any(hasattr(leaf, "graph") for leaf in tree.flatten(outputs)):
+            symbols.append((layer, outputs))
         receive(
             LayerCall(
                 layer,
@@ -119,6 +133,17 @@ def observed(
 
     with forward_hooks(observed_layers, hook):
         yield
+    hidden = [
+        repr(layer.name)
+        for layer, outputs in symbols
+        if not all(map(keras_private.is_in_reach, tree.flatten(outputs)))
+    ]
+    if hidden:
+        raise ValueError(
+            "What passes through layers cannot be seen where they are called in a "
+            "graph of their own, as in tf.cond and tf.while_loop. "
+            f"Received: a model that so calls {', '.join(dict.fromkeys(hidden))}"
+        )
 
 
 @contextlib.contextmanager

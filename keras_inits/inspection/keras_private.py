@@ -5,6 +5,7 @@ has a test for each part, so that a release that changes one is found by its nam
 """
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from keras.src.backend.common import global_state
 from keras.src.backend.common.masking import set_keras_mask
 from keras.src.backend.common.stateless_scope import in_stateless_scope
 from keras.src.initializers.random_initializers import RandomInitializer
+from keras.src.layers.rnn.conv_lstm import ConvLSTMCell
 from keras.src.models.functional import Functional
 from keras.src.random import seed_generator
 from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
@@ -21,6 +23,7 @@ from keras.src.utils.rng_utils import GLOBAL_RANDOM_SEED
 
 __all__ = [
     "ArrayDataAdapter",
+    "ConvLSTMCell",
     "Functional",
     "RandomInitializer",
     "in_stateless_scope",
@@ -140,6 +143,33 @@ def defer(variable: Any, initializer: Any) -> None:
     variable._value, variable._initializer = None, initializer
 
 
+def initialize_weights_by(choose: Callable[..., Any]) -> None:
+    """Has every weight that a layer adds, from now on, be initialized as told.
+
+    Keras tells an initializer the shape of a weight, but not which layer has it.
+
+    Args:
+        choose: Takes the layer, and the name, shape and initializer of the weight, and
+            returns an initializer.
+    """
+    add_weight = keras.Layer.add_weight
+
+    @functools.wraps(add_weight)
+    def with_choice(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
+        # Shape and initializer may come by place, from code for Keras 2.
+        given = dict(zip(("shape", "initializer"), args, strict=False)) | kwargs
+        initializer = choose(
+            layer, given.get("name"), given.get("shape"), given.get("initializer")
+        )
+        if initializer is not given.get("initializer"):
+            args = (args[0], initializer, *args[2:]) if len(args) > 1 else args
+            if len(args) < 2:
+                kwargs["initializer"] = initializer
+        return add_weight(layer, *args, **kwargs)
+
+    keras.Layer.add_weight = with_choice
+
+
 @contextlib.contextmanager
 def initializing(initialize: Callable[[Any, Any, Callable[..., None]], None]) -> Any:
     """Has every variable that is made in a block be initialized by a function.
@@ -243,3 +273,40 @@ def map_bitcast() -> None:
 
     if "Bitcast" not in pfor._pfor_converter_registry:
         pfor.RegisterPFor("Bitcast")(bitcast)
+
+
+# Graphs
+
+
+@contextlib.contextmanager
+def inlined_functions() -> Iterator[None]:
+    """Has functions of TensorFlow be parts of the code that calls them, in a block.
+
+    Elsewhere such a function is a graph of its own, made once, whose tensors nobody
+    outside can use.
+    """
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    before = tensorflow.config.functions_run_eagerly()
+    tensorflow.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tensorflow.config.run_functions_eagerly(before)
+
+
+def is_in_reach(tensor: Any) -> bool:
+    """Tells whether a tensor belongs to the present graph of TensorFlow, or one around.
+
+    Arrays, and the tensors of other backends, always are.
+    """
+    graph = getattr(tensor, "graph", None)
+    if keras.backend.backend() != "tensorflow" or graph is None:
+        return True
+    present = tensorflow.compat.v1.get_default_graph()
+    while present is not None:
+        if present is graph:
+            return True
+        present = getattr(present, "outer_graph", None)
+    return False

@@ -17,7 +17,8 @@ def leaf_layers(model: keras.Layer) -> list[keras.Layer]:
 
     Models within models and wrappers are looked into. Recurrent layers and
     `TimeDistributed` are taken as a whole: what they repeat runs in a loop of the
-    backend. A layer with weights and layers of its own comes before those.
+    backend. A layer with weights and layers of its own comes before those. What a
+    built model holds and has never called is left out.
 
     Examples:
     >>> import keras
@@ -47,7 +48,11 @@ def leaf_layers(model: keras.Layer) -> list[keras.Layer]:
 
     visit(model)
     return [
-        layer for layer in leaves.values() if not isinstance(layer, layers.InputLayer)
+        layer
+        for layer in leaves.values()
+        if not isinstance(layer, layers.InputLayer)
+        # A built model may hold layers that it never calls.
+        and (layer.built or not model.built)
     ]
 
 
@@ -78,11 +83,12 @@ def check_model(model: keras.Layer) -> None:
         raise TypeError(
             f"A model is a keras.Model. Received: model of type {type(model).__name__}"
         )
-    unbuilt = [layer.name for layer in [model, *leaf_layers(model)] if not layer.built]
-    if unbuilt:
+    if not (model.built and leaf_layers(model)):
+        unbuilt = [part.name for part in leaf_layers(model) if not part.built]
         raise ValueError(
             "A model must be built, by an Input or by calling it on data. "
-            f"Received: model={model.name}, not built: {', '.join(unbuilt)}"
+            f"Received: model={model.name}, not built: "
+            f"{', '.join(unbuilt) or 'any of its layers'}"
         )
 
 
@@ -95,6 +101,20 @@ def names(model: keras.Layer) -> dict[keras.Layer, str]:
 def kernel_layers(model: keras.Layer) -> list[keras.Layer]:
     """Lists the dense and convolutional layers of a model, in order."""
     return [layer for layer in leaf_layers(model) if isinstance(layer, _KERNEL_LAYERS)]
+
+
+def why_not_set(layer: keras.Layer) -> str | None:
+    """Says why the weights of a layer cannot be set as those of others; `None` if so.
+
+    A kernel that is quantized, or has LoRA factors beside it, is not one variable.
+    """
+    for part in keras_private.all_layers(layer):
+        mode = getattr(part, "quantization_mode", None)
+        if mode is not None:
+            return f"it is quantized: {mode}"
+        if getattr(part, "lora_enabled", False):
+            return "it has LoRA factors beside its kernel"
+    return None
 
 
 def variables_of(model: keras.Model, layer: str | keras.Layer) -> list[keras.Variable]:

@@ -55,7 +55,8 @@ def law(initializer: Any) -> Hashable:
     if is_pure(initializer):
         config = {**initializer.get_config(), "seed": None}
         try:
-            return type(initializer), json.dumps(config, sort_keys=True)
+            layout = getattr(initializer, "layout", None)  # Of this package's.
+            return type(initializer), json.dumps(config, sort_keys=True), layout
         except TypeError:  # It holds what Keras cannot write down.
             pass
     return id(initializer)

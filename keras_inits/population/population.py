@@ -209,6 +209,17 @@ class Population(keras.Model):
         """Adds what a callback knows of each member in an epoch to `member_logs`."""
         self._state.logs.member_logs.setdefault(name, []).append(values)
 
+    def weights_of(self, layer: keras.Layer) -> list[Any]:
+        """Returns the weights of a layer of `network`, `(members, ...)` each."""
+        packing = self._state.packing
+        values = packing.unpack([matrix.value for matrix in self._matrices])
+        own = {id(weight) for weight in layer.weights}
+        return [
+            value
+            for variable, value in zip(packing.variables, values, strict=True)
+            if id(variable) in own
+        ]
+
     def member(self, index: int) -> keras.Model:
         """Returns a member as an ordinary Keras model, with its present weights."""
         member = self._state.members[index]

@@ -191,15 +191,47 @@ def test_layers_are_as_before_after_an_error(error):
 def test_traced_calls_hand_on_symbols_and_leave_nothing_behind():
     tf = pytest.importorskip("tensorflow")
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3, "tanh")])
-    traced = tf.function(lambda x: model(x))
     calls = []
-    with observed(leaf_layers(model), calls.append):
-        traced(data(2, 4))
+
+    @tf.function
+    def traced(x):
+        with observed(leaf_layers(model), calls.append):
+            return model(x)
+
+    traced(data(2, 4))
     (call,) = calls
     assert tf.is_symbolic_tensor(call.logits)
     traced(data(2, 4))
     model(data(2, 4))
     assert len(calls) == 1
+
+
+def test_a_function_of_tensorflow_is_part_of_what_calls_it():
+    """Even where it has been traced before, and would call no layer any more."""
+    tf = pytest.importorskip("tensorflow")
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, "tanh")])
+    compiled = tf.function(lambda x: model(x))
+    before = compiled(data(2, 4))
+    calls = []
+    with observed(leaf_layers(model), calls.append):
+        outputs = compiled(data(2, 4))
+    np.testing.assert_allclose(outputs, before, rtol=1e-6)
+    assert [call.outputs is outputs for call in calls] == [True]
+    assert not tf.config.functions_run_eagerly()
+
+
+def test_a_branch_of_tensorflow_is_named():
+    tf = pytest.importorskip("tensorflow")
+    layer = layers.Dense(3, name="hidden")
+    layer.build((None, 4))
+
+    @tf.function
+    def traced(x):
+        with observed([layer], lambda call: None):
+            return tf.cond(x[0, 0] > 0, lambda: layer(x), lambda: x[:, :3])
+
+    with pytest.raises(ValueError, match=r"graph of their own.*so calls 'hidden'"):
+        traced(data(2, 4))
 
 
 def test_keyword_arguments_reach_the_layer():

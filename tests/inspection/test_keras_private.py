@@ -239,3 +239,25 @@ def test_map_bitcast():
         )
     )(x)
     np.testing.assert_array_equal(mapped, tf.bitcast(x, tf.int32))
+
+
+def test_initialize_weights_by(monkeypatch):
+    """It is there for good, so that the test puts Keras' own back."""
+    monkeypatch.setattr(keras.Layer, "add_weight", keras.Layer.add_weight)
+    seen = []
+
+    def choose(layer, name, shape, initializer):
+        seen.append((type(layer).__name__, name, shape))
+        return "ones" if name == "kernel" else initializer
+
+    keras_private.initialize_weights_by(choose)
+    layer = layers.Dense(2)
+    layer.build((None, 3))
+    assert seen == [("Dense", "kernel", (3, 2)), ("Dense", "bias", (2,))]
+    assert np.all(numpy(layer.kernel) == 1) and np.all(numpy(layer.bias) == 0)
+    by_place = layers.Dense(2).add_weight((2, 2), "zeros", "float32", name="kernel")
+    assert np.all(numpy(by_place) == 1)
+
+
+def test_conv_lstm_cell():
+    assert isinstance(layers.ConvLSTM2D(3, 2).cell, keras_private.ConvLSTMCell)

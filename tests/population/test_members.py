@@ -193,6 +193,15 @@ def attentive():
     return keras.Model(inputs, layers.MultiHeadAttention(2, 3)(inputs, inputs))
 
 
+def whose_kernels_have_other_axes():
+    inputs = keras.Input((8, 8, 4))
+    hidden = layers.DepthwiseConv2D(3, depthwise_initializer="random_ep")(inputs)
+    hidden = layers.Conv2DTranspose(5, 2, kernel_initializer="rai")(hidden)
+    hidden = layers.Reshape((49, 5))(hidden)
+    attention = layers.MultiHeadAttention(2, 3, kernel_initializer="lecun98_uniform")
+    return keras.Model(inputs, attention(hidden, hidden))
+
+
 def convolutional():
     return keras.Sequential(
         [
@@ -247,7 +256,7 @@ ANY = [dense, lambda: dense(initializer="lee_qr"), of_any_size, of_numpy, of_ker
 ANY += [assigned, with_states, assigned_a_constant, that_reads, trained, unfit_bias]
 ANY += [called_while_training, called_on_data, of_tensorflow_numbers, nested]
 ANY += [recurrent, attentive, convolutional, compiled, of_this_package, one_object]
-ANY += [of_half_precision, constant_array]
+ANY += [of_half_precision, constant_array, whose_kernels_have_other_axes]
 SEEDED = [seeded, takes_anything, each_of_its_own, of_seed_sequence, that_turns]
 SEEDED += [that_hides_its_turn, that_looks_up, that_seeds_keras]
 SEEDED += [that_perturbs, added_one_by_one]
@@ -272,7 +281,7 @@ def test_weights_are_those_of_a_seeded_build(build):
     "build",
     [dense, with_states, nested, recurrent, attentive]
     + [convolutional, compiled, of_this_package, one_object, constant_array]
-    + [seeded, each_of_its_own],
+    + [seeded, each_of_its_own, whose_kernels_have_other_axes],
 )
 def test_builds_do_not_grow_with_the_seeds(build):
     calls = []

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_inits.diagnostics.units.observer import Recorder
-from keras_inits.diagnostics.units.states import STATES, LayerActivity, read
+from keras_inits.diagnostics.units.states import STATES, LayerActivity
 from keras_inits.diagnostics.units.statistics import Columns
 from keras_inits.inspection.batches import batches, check_inputs, evaluate
 from keras_inits.utils.table import ResultTable, TableResult
@@ -84,4 +84,4 @@ def activity(
         _, layout, added = recorder(functools.partial(evaluate, model, part), batch)
         added = ops.convert_to_numpy(added).astype("float64")
         statistics[layout] = statistics.get(layout, 0) + added
-    return Activity(read(statistics))
+    return Activity(recorder.read(statistics))

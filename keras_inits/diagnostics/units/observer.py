@@ -3,11 +3,14 @@
 import contextlib
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
+from keras import ops
 
+from keras_inits.diagnostics.units.states import LayerActivity, read
 from keras_inits.diagnostics.units.statistics import (
     UNSEEN,
     Columns,
@@ -98,6 +101,42 @@ class Recorder:
         with self.model.recorded(record) as recorded:
             result = function()
         return result, layout, sum(recorded) if recorded else None
+
+    def read(
+        self, statistics: Mapping[tuple[Columns, ...], np.ndarray]
+    ) -> list[LayerActivity]:
+        """Tells the states of units from the totals of batches.
+
+        ReLU makes 0 of NaN on some processors: a layer that is wholly dead is looked at
+        once more, for its weights.
+
+        Args:
+            statistics: Sums of what calls have returned, by whose the columns are.
+        """
+        return [
+            activity.with_nonfinite(self._nonfinite(activity.layer))
+            if activity.dead.all(axis=-1).any()
+            else activity
+            for activity in read(statistics)
+        ]
+
+    def _nonfinite(self, name: str) -> np.ndarray:
+        """Tells whether a layer has weights that are not finite, `(members,)` or ()."""
+        model, axes = self.model, slice(None)
+        layer = next(
+            layer
+            for layer in self.layers
+            if self._watched[id(layer)].name == name.split("#")[0]
+        )
+        weights = [ops.convert_to_tensor(weight) for weight in layer.weights]
+        if isinstance(model, Population):
+            weights, axes = model.weights_of(layer), slice(1, None)
+        bad = [
+            ~np.isfinite(values).all(axis=tuple(range(values.ndim))[axes])
+            for weight in weights
+            for values in [ops.convert_to_numpy(ops.cast(weight, "float32"))]
+        ]
+        return np.any(bad, axis=0) if bad else np.asarray(False)
 
     @contextlib.contextmanager
     def _calls(self) -> Iterator[list[LayerCall]]:

@@ -1,5 +1,6 @@
 """The states of units: dead, saturated, constant or copies of each other."""
 
+import dataclasses
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ class LayerActivity:
             to about 1e-5 of their size.
         inactive: Units that pass nothing on, whatever their state: they are dead, or
             their outputs do not depend on the sample.
+        nonfinite: Outputs that are NaN or infinite on some sample. Such a unit is in no
+            other state.
         unit_mean: Mean of the outputs of each unit.
         mean: Mean of the outputs of the layer, over units and samples.
         sd: Their standard deviation; less than about 1e-3 of the mean is rounding.
@@ -58,6 +61,7 @@ class LayerActivity:
     constant: np.ndarray
     duplicate: np.ndarray
     inactive: np.ndarray
+    nonfinite: np.ndarray
     unit_mean: np.ndarray
     mean: np.ndarray
     sd: np.ndarray
@@ -65,15 +69,44 @@ class LayerActivity:
     can_saturate: bool
 
     def quantities(self) -> dict[str, np.ndarray]:
-        """Returns the part of the units in each state and inactive, and mean and sd."""
-        kinds = (*STATES, "inactive")
-        fractions = {f"{s}_fraction": getattr(self, s).mean(axis=-1) for s in kinds}
+        """Returns the part of the units in each state and inactive, and mean and sd.
+
+        The parts are of the units that are finite, NaN where none is.
+        """
+        fractions = {
+            f"{state}_fraction": part_of_finite(getattr(self, state), self.nonfinite)
+            for state in (*STATES, "inactive")
+        }
         return {**fractions, "mean": self.mean, "sd": self.sd}
+
+    def with_nonfinite(self, members: np.ndarray) -> "LayerActivity":
+        """Returns this with no unit finite in some members.
+
+        Args:
+            members: Which, `(members,)`, or a scalar where there are none.
+        """
+        where = members[..., None]
+        states = {
+            state: getattr(self, state) & ~where for state in (*STATES, "inactive")
+        }
+        return dataclasses.replace(self, nonfinite=self.nonfinite | where, **states)
 
     @property
     def collapsed(self) -> np.ndarray:
         """Whether all units of the layer are dead or constant: it passes nothing on."""
         return np.asarray(self.inactive.all(axis=-1))
+
+
+def part_of_finite(state: np.ndarray, nonfinite: np.ndarray) -> np.ndarray:
+    """Returns the part of the finite units that are in a state, NaN if none is finite.
+
+    Args:
+        state: Whether each unit is, `(..., units)`.
+        nonfinite: Whether each unit is not finite.
+    """
+    finite = np.sum(~nonfinite, axis=-1)
+    unknown = np.full(finite.shape, np.nan)
+    return np.divide(state.sum(axis=-1), finite, out=unknown, where=finite > 0)
 
 
 def read(statistics: Mapping[tuple[Columns, ...], np.ndarray]) -> list[LayerActivity]:
@@ -105,19 +138,24 @@ def read(statistics: Mapping[tuple[Columns, ...], np.ndarray]) -> list[LayerActi
 
 def _classified(columns: Columns, rows: np.ndarray) -> LayerActivity:
     samples, batches, total, *projections, squares, active, varying = rows
+    # In a graph TensorFlow makes comparisons of their negation, which is not the same
+    # for NaN: what they have counted then says nothing.
+    nonfinite = ~np.isfinite(total)
     # Of a batch of one sample it cannot be said whether an output depends on it.
-    inactive = (varying == 0) & (samples > batches)
+    inactive = (varying == 0) & (samples > batches) & ~nonfinite
     can_die = columns.kind not in _NEVER_DEAD
     can_saturate = columns.kind in _SATURATING
-    dead = (active == 0) & can_die
+    dead = (active == 0) & can_die & ~nonfinite
     saturated = (active <= (1 - SATURATED) * samples) & can_saturate & ~dead
+    saturated &= ~nonfinite
     constant = inactive & ~dead & ~saturated
     # Each of them is about the norm of the outputs over all samples, or less.
     values = np.array([total / np.sqrt(samples), *projections])
-    others = np.where(dead | saturated | constant, np.nan, values)
-    duplicate = _equal(others, TOLERANCE * np.linalg.norm(values, axis=0))
-    mean = (total / samples).mean(axis=-1)
-    variance = (squares / samples).mean(axis=-1) - mean**2
+    others = np.where(dead | saturated | constant | nonfinite, np.nan, values)
+    with np.errstate(invalid="ignore"):
+        duplicate = _equal(others, TOLERANCE * np.linalg.norm(values, axis=0))
+        mean = (total / samples).mean(axis=-1)
+        variance = (squares / samples).mean(axis=-1) - mean**2
     return LayerActivity(
         layer=columns.layer,
         activation=columns.function,
@@ -126,6 +164,7 @@ def _classified(columns: Columns, rows: np.ndarray) -> LayerActivity:
         constant=constant,
         duplicate=duplicate,
         inactive=dead | inactive,
+        nonfinite=nonfinite,
         unit_mean=total / samples,
         mean=mean,
         sd=np.sqrt(np.maximum(variance, 0)),
