@@ -18,6 +18,7 @@ from keras_inits.diagnostics.units.states import (
     LayerActivity,
     part_of_finite,
 )
+from keras_inits.inspection.activations import activations_out_of_sight
 from keras_inits.inspection.batches import check_inputs
 from keras_inits.population import Population
 
@@ -38,6 +39,11 @@ class DeadUnitMonitor(keras.callbacks.Callback):
     it in the list can use them, as `EarlyStopping("dead_fraction", mode="min")` does,
     and `History` has them. In a `Population` the logs hold means over the members, and
     its `member_logs` each one's own.
+
+    Units that return NaN or infinity are in none of these states, and the parts are of
+    the others. Activations out of sight, as in the `call` of a class of one's own or in
+    the loop of `TimeDistributed`, are warned of by name and not counted; a step that
+    cannot be observed at all is warned of and goes on.
 
     The model is left as it was, and trains as it would without the monitor. Layers are
     only observed while TensorFlow traces the step, so that a model that is saved in
@@ -66,7 +72,8 @@ class DeadUnitMonitor(keras.callbacks.Callback):
         layers: Names of the layers to watch. Defaults to all with an activation.
         on_collapse: What to do when a layer is wholly dead or constant, so that what
             it returns does not depend on the sample: `"warn"`, once for each layer,
-            `"stop"` training after a warning, `"raise"` an error, or `None`. A layer
+            `"stop"` training after a warning, `"raise"` an error, or `None`; or when
+            it stops being finite. A layer
             of a `Population` has collapsed when it has in every member. Defaults to
             `"warn"`.
         log_dir: Folder for TensorBoard: of each layer what `history` has, and
@@ -244,6 +251,10 @@ class DeadUnitMonitor(keras.callbacks.Callback):
     def _fractions(self) -> dict[str, np.ndarray]:
         """Returns the part of all units in each state, of those that it can befall."""
         fractions = {}
+        model = self.model
+        network = model.network if isinstance(model, Population) else model
+        # What is not looked at is not said to be 0.
+        nothing = np.nan if activations_out_of_sight(network) else 0.0
         for state in STATES:
             can = {"dead": "can_die", "saturated": "can_saturate"}.get(state)
             layers = [a for a in self.activity if can is None or getattr(a, can)]
@@ -255,7 +266,7 @@ class DeadUnitMonitor(keras.callbacks.Callback):
                     )
                 )
                 if layers
-                else np.zeros_like(self.activity[0].mean)
+                else np.full_like(self.activity[0].mean, nothing)
             )
         return fractions
 

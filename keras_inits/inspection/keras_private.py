@@ -278,6 +278,13 @@ def map_bitcast() -> None:
 # Graphs
 
 
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a function of tensors as a graph of TensorFlow; itself on others."""
+    if keras.backend.backend() != "tensorflow":
+        return function
+    return tensorflow.function(function)
+
+
 @contextlib.contextmanager
 def inlined_functions() -> Iterator[None]:
     """Has functions of TensorFlow be parts of the code that calls them, in a block.

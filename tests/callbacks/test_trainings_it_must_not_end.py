@@ -99,6 +99,90 @@ def test_a_fault_of_the_model_is_its_own():
         fit(model)
 
 
+# Activations that no layer has
+
+
+def all_dead(activation):
+    """A network whose only ReLU, wherever it stands, is applied to -99 and less."""
+    inputs = keras.Input((6,))
+    below = layers.Dense(8, bias_initializer=keras.initializers.Constant(-99.0))
+    outputs = layers.Dense(3, "softmax")(activation(below(inputs)))
+    model = keras.Model(inputs, outputs)
+    model.compile(keras.optimizers.SGD(1e-9), LOSS)
+    return model
+
+
+ACTIVATIONS = {
+    "layer": layers.Activation("relu"),
+    "ops": keras.ops.relu,
+    "activations": keras.activations.relu,
+    "lambda": layers.Lambda(keras.ops.relu),
+    "own lambda": layers.Lambda(lambda x: keras.ops.maximum(x, 0.0)),
+    "model": keras.Sequential([keras.Input((8,)), layers.Lambda(keras.ops.relu6)]),
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_relu_is_relu_wherever_it_stands(name):
+    data = {} if keras.backend.backend() == "tensorflow" else {"data": X}
+    model = all_dead(ACTIVATIONS[name])
+    history, messages, _ = fit(model, on_collapse=None, **data)
+    assert history["dead_fraction"] == [1.0] and messages == []
+
+
+class InItsCall(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.below, self.out = layers.Dense(8), layers.Dense(3, "softmax")
+
+    def call(self, x):
+        return self.out(keras.ops.relu(self.below(x)))
+
+
+class Cell(keras.Layer):
+    state_size = 4
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], 4), name="kernel")
+
+    def call(self, x, states):
+        outputs = keras.ops.relu(keras.ops.matmul(x, self.kernel)) + states[0]
+        return outputs, [outputs]
+
+
+def repeated(layer, shape):
+    last = layers.Dense(3, "softmax")
+    return keras.Sequential([keras.Input(shape), layer, layers.Flatten(), last])
+
+
+OUT_OF_SIGHT = {
+    "relu in the call of": (InItsCall, X),
+    "within TimeDistributed": (
+        lambda: repeated(
+            layers.TimeDistributed(
+                keras.Sequential([layers.Dense(4, "relu"), layers.Dense(2)])
+            ),
+            (2, 3),
+        ),
+        X.reshape(-1, 2, 3),
+    ),
+    "within RNN": (lambda: repeated(layers.RNN(Cell()), (2, 3)), X.reshape(-1, 2, 3)),
+}
+
+
+@pytest.mark.parametrize("place", OUT_OF_SIGHT)
+def test_what_is_out_of_sight_is_named_and_not_counted(place):
+    build, x = OUT_OF_SIGHT[place]
+    model = build()
+    model.compile("sgd", LOSS)
+    data = {} if keras.backend.backend() == "tensorflow" else {"data": x}
+    history, (message,), _ = fit(model, x, epochs=2, on_collapse=None, **data)
+    assert message.startswith(
+        f"Units whose activation cannot be seen are not counted: {place}"
+    )
+    assert np.isnan(history["dead_fraction"]).all()
+
+
 # What is not finite
 
 

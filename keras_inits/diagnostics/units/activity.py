@@ -6,12 +6,14 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
+from keras import ops, tree
 
 from keras_inits.diagnostics.units.observer import Recorder
 from keras_inits.diagnostics.units.states import STATES, LayerActivity
 from keras_inits.diagnostics.units.statistics import Columns
+from keras_inits.inspection import keras_private
 from keras_inits.inspection.batches import batches, check_inputs, evaluate
+from keras_inits.population import Population
 from keras_inits.utils.table import ResultTable, TableResult
 
 
@@ -78,10 +80,21 @@ def activity(
             unknown, or if no layer has an activation.
     """
     recorder = Recorder(model, layers)
-    check_inputs(model, x)
+    samples = check_inputs(model, x)
+    layouts: list[tuple[Columns, ...]] = []
+
+    def evaluated(part: Any, batch: Any) -> Any:
+        _, layout, added = recorder(functools.partial(evaluate, model, part), batch)
+        layouts.append(layout)  # That of a graph is known since it was traced.
+        return added
+
+    if isinstance(model, Population) and samples > batch_size:
+        # Without a graph it would be mapped over the members anew for each batch.
+        evaluated = keras_private.compiled(evaluated)
     statistics: dict[tuple[Columns, ...], np.ndarray] = {}
     for batch, part in enumerate(batches(x, batch_size)):
-        _, layout, added = recorder(functools.partial(evaluate, model, part), batch)
+        part = tree.map_structure(ops.convert_to_tensor, part)
+        added = evaluated(part, ops.convert_to_tensor(batch, "float32"))
         added = ops.convert_to_numpy(added).astype("float64")
-        statistics[layout] = statistics.get(layout, 0) + added
+        statistics[layouts[-1]] = statistics.get(layouts[-1], 0) + added
     return Activity(recorder.read(statistics))

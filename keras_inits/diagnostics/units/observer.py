@@ -17,7 +17,13 @@ from keras_inits.diagnostics.units.statistics import (
     Watched,
     unit_statistics,
 )
-from keras_inits.inspection.activations import activation_of, kind_of, name_of
+from keras_inits.inspection.activations import (
+    activation_of,
+    activation_operations,
+    activations_out_of_sight,
+    kind_of,
+    name_of,
+)
 from keras_inits.inspection.hooks import LayerCall, observed
 from keras_inits.inspection.keras_private import Functional
 from keras_inits.inspection.layers import distinct_names, leaf_layers
@@ -43,6 +49,7 @@ class Recorder:
         self.model = model
         network = model.network if isinstance(model, Population) else model
         layers = [layer for layer in leaf_layers(network) if activation_of(layer)]
+        layers += activation_operations(network)
         known = [layer.name for layer in layers]
         for name in known if names is None else names:
             if name not in known:
@@ -64,6 +71,7 @@ class Recorder:
             if (activation := activation_of(layer)) is not None
         }
         self._same_samples = _keeps_samples(network)
+        self._out_of_sight = activations_out_of_sight(network)
         self._warned = False
         self._by_thread: dict[int, list[LayerCall]] = {}
         self._observation = contextlib.ExitStack()
@@ -128,8 +136,10 @@ class Recorder:
             for layer in self.layers
             if self._watched[id(layer)].name == name.split("#")[0]
         )
-        weights = [ops.convert_to_tensor(weight) for weight in layer.weights]
-        if isinstance(model, Population):
+        weights = [
+            ops.convert_to_tensor(weight) for weight in getattr(layer, "weights", [])
+        ]
+        if weights and isinstance(model, Population):
             weights, axes = model.weights_of(layer), slice(1, None)
         bad = [
             ~np.isfinite(values).all(axis=tuple(range(values.ndim))[axes])
@@ -161,8 +171,16 @@ class Recorder:
 
     def _warn_of_unseen(self, layout: Sequence[Columns]) -> None:
         unseen = [column for column in layout if column.kind == UNSEEN]
-        if unseen and not self._warned:
-            self._warned = True
+        if self._warned:
+            return
+        self._warned = True
+        if self._out_of_sight:
+            warnings.warn(
+                "Units whose activation cannot be seen are not counted: "
+                f"{'; '.join(self._out_of_sight)}.",
+                stacklevel=3,
+            )
+        if unseen:
             named = ", ".join(f"{c.function} in layer '{c.layer}'" for c in unseen)
             warnings.warn(
                 "Units whose slope cannot be seen are taken to be neither dead nor "

@@ -148,7 +148,7 @@ def _part(order: int, count: int, call: LayerCall, watched: Watched) -> _Part | 
             kind = UNSEEN
     if not keras.ops.is_tensor(outputs):
         return None
-    if count > 1 and not layer.weights:
+    if count > 1 and not getattr(layer, "weights", ()):
         # What has no weights has other units each time that it is fed.
         name = f"{name}#{count}"
     tolerance = _TOLERANCES.get(
