@@ -75,7 +75,10 @@ def smoke(tmp_path_factory):
 
 def test_run_prints_the_table_and_what_it_has_written(smoke):
     folder, done = smoke
-    assert done.returncode == 0 and not done.stderr, done.stderr
+    # TensorFlow tells of its own work whatever it is told, one release more than another.
+    of_tensorflow = re.compile(r"WARNING: All log messages|[IWE]\d{4} ")
+    errors = [x for x in done.stderr.splitlines() if not of_tensorflow.match(x)]
+    assert done.returncode == 0 and not errors, done.stderr
     assert "Validation accuracy (%), digits" in done.stdout
     assert "epsilon = 0.1" in done.stdout
     assert all(method in done.stdout for method in METHODS)
