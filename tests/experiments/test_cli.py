@@ -75,7 +75,7 @@ def smoke(tmp_path_factory):
 
 def test_run_prints_the_table_and_what_it_has_written(smoke):
     folder, done = smoke
-    # TensorFlow tells of its own work whatever it is told, one release more than another.
+    # TensorFlow tells of its own work whatever it is told, some releases more.
     of_tensorflow = re.compile(r"WARNING: All log messages|[IWE]\d{4} ")
     errors = [x for x in done.stderr.splitlines() if not of_tensorflow.match(x)]
     assert done.returncode == 0 and not errors, done.stderr
