@@ -19,6 +19,7 @@ from keras_inits.diagnostics.result import (
     LayerDiagnosis,
 )
 from keras_inits.diagnostics.signal_propagation import Propagation, propagate
+from keras_inits.diagnostics.targets import target_issues
 from keras_inits.diagnostics.trainability import (
     StabilityLimits,
     StepRule,
@@ -53,7 +54,8 @@ def diagnose(
     """Says whether a network will train, before it is trained.
 
     Data are sent through the network once, and the gradient back. The network will
-    train if the loss is not far above that of a network that returns 0; if samples
+    train if its output can return the targets; if the loss is not far above that of a
+    network that returns 0; if samples
     still differ in what reaches the last layer; if, to first order, the steps can
     lower the loss, and change what tells samples apart, by a part that counts; and if
     the learning rate is not far above the stable one, nor too large for as many layers
@@ -104,7 +106,8 @@ def diagnose(
         TypeError: If `model` is not a Keras model.
         ValueError: If the model is not built, has no trainable weights or no loss, or
             cannot take the data; if the data, or the loss of outputs that are finite,
-            are not finite; or if a number is out of range.
+            are not finite; if labels are no classes of the output; or if a number is
+            out of range.
     """
     steps = int(check_real("steps", steps, least=1))
     if learning_rate is not None:
@@ -115,6 +118,7 @@ def diagnose(
         objective = Objective(model, x, y, loss, batch_size=samples)
     _check_finite(objective)
     network = objective.model
+    of_targets = target_issues(objective)
     propagation = propagate(objective)
     if np.isfinite(propagation.logit_sd) and not np.isfinite(propagation.loss):
         raise ValueError(
@@ -131,11 +135,12 @@ def diagnose(
     issues = find_issues(propagation, limits, rule, learning_rate, steps)
     layers = tuple(_layers(objective, propagation, curvature))
     alternatives: list[Alternative] = []
-    if issues and advice:
+    # No initializer makes targets come within reach.
+    if issues and advice and not of_targets:
         alternatives = _alternatives(objective, rule, learning_rate, steps)
     return Diagnosis(
         model=network.name,
-        issues=tuple(issues),
+        issues=(*of_targets, *issues),
         remarks=tuple(_remarks(layers, _gain(propagation), limits, rule)),
         alternatives=tuple(alternatives),
         layers=layers,
@@ -146,6 +151,7 @@ def diagnose(
         learning_rate=learning_rate,
         steps=steps,
         _propagation=propagation,
+        _of_targets=tuple(of_targets),
     )
 
 
@@ -284,7 +290,9 @@ def _remarks(
                 f"{100 * part:.0f} % of the units of {row.layer} are {born}."
             )
     depth = sum(np.isfinite(row.weight_sd) for row in layers) - 1
-    if np.isfinite(gain) and depth > 0:
+    if np.isfinite(gain) and depth == 1:
+        remarks.append(f"The gain of the hidden layer is {gain:.2g}.")
+    elif np.isfinite(gain) and depth > 1:
         remarks.append(
             f"The gain is {gain:.2g} a layer, {gain**depth:.2g} over {depth} layers."
         )

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import numpy as np
 from keras import tree
 
 from keras_inits.diagnostics.signal_propagation import LayerPropagation, Propagation
@@ -78,11 +79,16 @@ class Alternative:
 
     def __str__(self) -> str:
         """Returns what it would change."""
-        outlook = "it would train" if self.will_train else "it would not train either"
-        return (
-            f"with '{self.initializer}' the gain is {self.gain:.2g} a layer, the "
-            f"stable rate {self.stable_learning_rate:.2g}, and {outlook}"
-        )
+        parts = [
+            f"{name} is {value:.2g}{unit}"
+            for name, value, unit in (
+                ("the gain", self.gain, " a layer"),
+                ("the stable rate", self.stable_learning_rate, ""),
+            )
+            if not np.isnan(value)
+        ]
+        would = "it would train" if self.will_train else "it would not train either"
+        return f"with '{self.initializer}' {', '.join([*parts, would])}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +123,7 @@ class Diagnosis(TableResult):
     learning_rate: float
     steps: int
     _propagation: Propagation = field(repr=False)
+    _of_targets: tuple[str, ...] = field(repr=False)
 
     @property
     def will_train(self) -> bool:
@@ -141,7 +148,10 @@ class Diagnosis(TableResult):
             self._propagation, self.stability_limits, rule, learning_rate, self.steps
         )
         return replace(
-            self, issues=tuple(issues), step_rule=rule, learning_rate=learning_rate
+            self,
+            issues=(*self._of_targets, *issues),
+            step_rule=rule,
+            learning_rate=learning_rate,
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops, tree
+from scipy.stats import spearmanr
 
 from keras_inits.calibration.base import measure_weights
 from keras_inits.calibration.layers import array
@@ -66,6 +67,11 @@ class Propagation:
         effective_rank: Along how many directions samples differ in the inputs of the
             last layer with weights: the participation ratio `(sum v)^2 / sum v^2` of
             the variances `v` along the principal axes.
+        order: How well the targets are ordered along the line on which samples differ
+            most in those inputs: the size of Spearman's rank correlation. NaN where
+            there is more than one target a sample.
+        narrowest: Least number of values that a sample has on its way, before a layer
+            with weights.
         outputs: Number of logits.
         finite: Whether all of these are finite.
     """
@@ -79,6 +85,8 @@ class Propagation:
     logit_sd: float
     slope_sd: float
     effective_rank: float
+    order: float
+    narrowest: int
     outputs: int
     finite: bool
 
@@ -154,6 +162,8 @@ def propagate(objective: Objective) -> Propagation:
         logit_sd=logit_sd,
         slope_sd=slope_sd,
         effective_rank=_effective_rank(weighted[-1]),
+        order=_order_along_a_line(weighted[-1], y),
+        narrowest=min(_values_a_sample(features) for features in weighted),
         outputs=sum(int(np.prod(part.shape[1:])) for part in parts),
         finite=bool(np.isfinite(numbers).all()),
     )
@@ -211,6 +221,24 @@ def _effective_rank(features: Any) -> float:
         few = len(rows) < rows.shape[1]
         products = rows @ rows.T if few else rows.T @ rows
     return float(np.trace(products) ** 2 / (products**2).sum())
+
+
+def _order_along_a_line(features: Any, y: Any) -> float:
+    targets = tree.flatten(y)
+    if len(targets) != 1 or np.size(targets[0]) != len(targets[0]):
+        return np.nan
+    rows = array(features).reshape(len(features), -1)
+    target = array(targets[0]).ravel()
+    if not np.isfinite(rows).all() or np.ptp(target) == 0:
+        return np.nan
+    rows = rows - rows.mean(axis=0)
+    line = np.linalg.svd(rows, full_matrices=False)[2][0]
+    along = rows @ line
+    return float(abs(spearmanr(along, target).statistic)) if np.ptp(along) > 0 else 0.0
+
+
+def _values_a_sample(features: Any) -> int:
+    return sum(int(np.prod(part.shape[1:])) for part in tree.flatten(features))
 
 
 def _norm(arrays: Iterable[np.ndarray]) -> float:

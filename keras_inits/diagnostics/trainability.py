@@ -17,7 +17,18 @@ LEAST_CHANGE = 0.5
 """Of the differences between the logits of samples: that much must be in reach."""
 
 LEAST_EFFECTIVE_RANK = 1.8
-"""In the last features: samples on one line are not told apart by many outputs."""
+"""In the last features: samples on one line are not told apart by many outputs.
+
+Where a layer has few units, less is asked: `least_effective_rank`.
+"""
+
+ONE_LINE = 1.05
+"""An effective rank up to which samples lie on a line."""
+
+LEAST_ORDER = 0.2
+"""Rank correlation of one output's targets with the place of samples on a line."""
+
+_RANK_A_UNIT = 0.2  # Two units, at least, come near to 1.2.
 
 MOST_LOSS = 50.0
 """Times the loss of a network that returns nothing: beyond it, signals explode."""
@@ -102,6 +113,11 @@ def gradient_limit(objective: Objective) -> float:
     return 2 / float(largest) if largest > 0 else np.inf
 
 
+def least_effective_rank(units: int) -> float:
+    """Returns the least effective rank of features behind a layer of so many units."""
+    return min(LEAST_EFFECTIVE_RANK, 1 + _RANK_A_UNIT * (units - 1))
+
+
 def find_issues(
     propagation: Propagation,
     limits: StabilityLimits,
@@ -128,21 +144,28 @@ def find_issues(
             f"{propagation.loss / propagation.null_loss:.2g} times that of a network "
             "that returns 0"
         )
-    if propagation.outputs > 2 and propagation.effective_rank < LEAST_EFFECTIVE_RANK:
+    least = least_effective_rank(propagation.narrowest)
+    if propagation.outputs > 2 and propagation.effective_rank < least:
         issues.append(
             "samples have become alike: what reaches the last layer differs between "
             f"them along {propagation.effective_rank:.2g} directions"
+        )
+    on_a_line = propagation.narrowest > 1 and propagation.effective_rank < ONE_LINE
+    if propagation.outputs <= 2 and on_a_line and propagation.order < LEAST_ORDER:
+        issues.append(
+            "samples have become alike: what reaches the last layer differs between "
+            "them along one line, on which those of high and of low targets are mixed"
         )
     if not rule.kind or not np.isfinite(rate):
         return issues
     of_loss, of_logits = progress(propagation, rule, rate, steps)
     for what, part, least in (
-        ("lower the loss", of_loss, LEAST_DECREASE),
+        ("lower the loss, where they tell samples apart,", of_loss, LEAST_DECREASE),
         ("change what tells samples apart", of_logits, LEAST_CHANGE),
     ):
         if part < least:
             issues.append(
-                f"too little reaches the weights: {steps} steps at the rate {rate:.3g} "
+                f"too little reaches the kernels: {steps} steps at the rate {rate:.3g} "
                 f"can {what} by about {100 * part:.1g} %"
             )
             break

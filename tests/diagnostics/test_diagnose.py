@@ -50,7 +50,7 @@ def test_large_weights_explode(digits):
 def test_small_weights_vanish(digits):
     found = quick(network(normal(0.01)), digits)
     assert not found.will_train
-    assert "too little reaches the weights" in " ".join(found.issues)
+    assert "too little reaches the kernels" in " ".join(found.issues)
     assert found.gain < 0.1
     assert found.layers[0].gradient_norm < 1e-15
 

@@ -162,6 +162,11 @@ class Objective:
             part |= id(variable) in chosen
         return np.concatenate(parts)
 
+    @property
+    def loss(self) -> Any:
+        """The loss as it was given, to the model or in its place."""
+        return self._loss_model.loss
+
     def last_logits(self, x: Any) -> tuple[Any, Callable[[Any], Any]]:
         """Returns `z` for a batch of inputs, and the function from `z` to outputs."""
         return last_logits(self.model, self.last_layer, x)
