@@ -54,10 +54,12 @@ def pytest_runtest_call(item):
     set_seed(item.config, item.nodeid)
 
 
-def pytest_collection_finish():
-    """Spares every later collection of garbage all that imports have made.
+@pytest.fixture(scope="module", autouse=True)
+def _others_are_not_collected():
+    """Spares every collection of garbage what imports and other files have made.
 
-    KerasTuner collects it with every model that it builds.
+    Keras and KerasTuner collect it with every model that they build or forget.
     """
+    gc.unfreeze()
     gc.collect()
     gc.freeze()

@@ -740,7 +740,7 @@ def covering(backend: str) -> list[Case]:
             fields = {"refusal": ""} | {table: row}
             if table not in ("setting", "refusal") and backend == "tensorflow":
                 fields = {"setting": "graph"} | fields  # The others take twice as long.
-            drawn = [draw(rng, backend, **fields) for _ in range(100)]
+            drawn = [draw(rng, backend, **fields) for _ in range(40)]
             if table != "network":  # Loops take longest.
                 drawn = [case for case in drawn if not _loops(case)] or drawn
             best = max(drawn, key=lambda case: len(missing & set(case.rows)))

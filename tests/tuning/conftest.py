@@ -1,6 +1,5 @@
 """Searches over initializers on a part of scikit-learn's digits."""
 
-import gc
 from types import SimpleNamespace
 
 import keras
@@ -103,11 +102,3 @@ def grid(tmp_path_factory):
 @pytest.fixture
 def finished(grid):
     return grid[0]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _little_garbage_to_look_through():
-    """KerasTuner collects garbage with every model; here, no one else's."""
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()
