@@ -168,8 +168,9 @@ class DeadUnitMonitor(keras.callbacks.Callback):
         if self.data is not None:
             Recorder(self.model, self.layers)
             check_inputs(self.model, self.data)
-            start = activity(self.model, self.data, layers=self.layers)
-            self._began_collapsed = {a.layer for a in start if a.collapsed.any()}
+            if self.on_collapse is not None:  # Who is told nothing need not wait.
+                start = activity(self.model, self.data, layers=self.layers)
+                self._began_collapsed = {a.layer for a in start if a.collapsed.any()}
         elif keras.backend.backend() != "tensorflow":
             raise ValueError(
                 "Without `data` the training graph is observed, which takes the "
