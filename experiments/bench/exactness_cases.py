@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from keras import layers, losses, metrics, ops, optimizers
 
+from keras_inits.inspection import keras_private
 from keras_inits.population import SeedBatches
 
 STEPS, CLASSES, WORDS = 4, 3, 9
@@ -617,7 +618,8 @@ def rows_of(table: str, backend: str) -> dict[str, float]:
     return {
         row: weight
         for row, weight in weights
-        if backend == "tensorflow" or row not in TENSORFLOW_ONLY
+        if (backend == "tensorflow" or row not in TENSORFLOW_ONLY)
+        and (row != "jit_compile" or keras_private.has_exact_xla())
     }
 
 

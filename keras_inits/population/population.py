@@ -276,14 +276,11 @@ class Population(keras.Model):
         self, optimizer: Any, run_eagerly: bool, steps: int, jit_compile: bool | str
     ) -> None:
         """Configures training by the losses and metrics that the network has."""
-        looped = _looped(self.network)
-        if keras.backend.backend() == "tensorflow" and looped:
+        reason = _why_not_compiled(self.network)
+        if reason is not None:
             if jit_compile is True:
                 raise ValueError(
-                    "TensorFlow's XLA does not compile convolutions, and the loops of "
-                    "recurrent layers without unroll=True, for many members: "
-                    "`jit_compile` must be False. Received: jit_compile=True, and a "
-                    f"network with {type(looped[0]).__name__}"
+                    f"{reason}: `jit_compile` must be False. Received: jit_compile=True"
                 )
             jit_compile = False
         self._check_trainable()
@@ -628,6 +625,24 @@ def _looped(model: keras.Model) -> list[keras.Layer]:
         if isinstance(layer, _CONVOLUTIONS)
         or (isinstance(layer, layers.RNN) and not layer.unroll)
     ]
+
+
+def _why_not_compiled(model: keras.Model) -> str | None:
+    """Says why XLA cannot compile a network for many members; `None` if it can."""
+    if keras.backend.backend() != "tensorflow":
+        return None
+    if not keras_private.has_exact_xla():
+        return (
+            "Before TensorFlow 2.21 its XLA does not compile what is mapped over "
+            "members to the same numbers"
+        )
+    if looped := _looped(model):
+        return (
+            "TensorFlow's XLA does not compile convolutions, and the loops of "
+            "recurrent layers without unroll=True, for many members, as in "
+            f"{looped[0].name}, a {type(looped[0]).__name__}"
+        )
+    return None
 
 
 def _with_batch(state_and_data: tuple[Any, ...]) -> tuple[Any, ...]:

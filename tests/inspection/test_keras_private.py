@@ -261,3 +261,11 @@ def test_initialize_weights_by(monkeypatch):
 
 def test_conv_lstm_cell():
     assert isinstance(layers.ConvLSTM2D(3, 2).cell, keras_private.ConvLSTMCell)
+
+
+@pytest.mark.skipif(not TENSORFLOW, reason="It is about TensorFlow.")
+def test_has_exact_xla():
+    import tensorflow as tf
+
+    version = tuple(int(part) for part in tf.__version__.split(".")[:2])
+    assert keras_private.has_exact_xla() == (version >= (2, 21))

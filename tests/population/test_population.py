@@ -12,6 +12,7 @@ import pytest
 from keras import layers
 
 from keras_inits import Population
+from keras_inits.inspection import keras_private
 
 MEMBERS = [
     {"initializer": "he_normal", "seed": 0},
@@ -292,11 +293,13 @@ def test_mixed_precision():
 )
 def test_loops_that_are_to_be_compiled(build, name):
     population = Population(build, MEMBERS)
-    with pytest.raises(ValueError, match=f"must be False.*a network with {name}"):
+    reason = f"a {name}|Before TensorFlow 2.21"
+    with pytest.raises(ValueError, match=f"({reason}).*must be False"):
         population.compile("sgd", LOSS, jit_compile=True)
     population.compile("sgd", LOSS)  # `"auto"` compiles them where there is a GPU.
     assert not population.jit_compile
-    Population(unrolled_lstm, MEMBERS).compile("sgd", LOSS, jit_compile=True)
+    if keras_private.has_exact_xla():
+        Population(unrolled_lstm, MEMBERS).compile("sgd", LOSS, jit_compile=True)
 
 
 def test_no_loss():
