@@ -64,8 +64,17 @@ def test_each_kernel_is_one_of_its_own_shape(name, layer):
     else:
         # Drawn apart, by one law: fans are those of one kernel.
         assert len({kernel.tobytes() for kernel in kernels}) == len(kernels)
-        lengths = np.sqrt((kernels**2).sum(axis=tuple(range(1, kernels.ndim))))
-        assert lengths.mean() == pytest.approx(np.sqrt((plain**2).sum()), rel=0.5)
+        config = initializer.get_config()
+        others = [
+            type(initializer).from_config({**config, "seed": seed})(plain.shape)
+            for seed in range(50)
+        ]
+        sizes = [np.linalg.norm(kernel) for kernel in kernels]
+        expected = [np.linalg.norm(keras.ops.convert_to_numpy(k)) for k in others]
+        error = np.std(expected) * np.sqrt(1 / len(sizes) + 1 / 50)
+        assert np.mean(sizes) == pytest.approx(
+            np.mean(expected), abs=6 * error + 1e-4 * np.mean(expected)
+        )
 
 
 @pytest.mark.parametrize("layer", ROWS)
