@@ -71,11 +71,10 @@ class DeadUnitMonitor(keras.callbacks.Callback):
             what it does in training, which takes the TensorFlow backend.
         layers: Names of the layers to watch. Defaults to all with an activation.
         on_collapse: What to do when a layer is wholly dead or constant, so that what
-            it returns does not depend on the sample: `"warn"`, once for each layer,
-            `"stop"` training after a warning, `"raise"` an error, or `None`; or when
-            it stops being finite. A layer
-            of a `Population` has collapsed when it has in every member. Defaults to
-            `"warn"`.
+            it returns does not depend on the sample, or stops being finite: `"warn"`,
+            once for each layer, `"stop"` training after a warning, `"raise"` an error,
+            or `None`. A layer of a `Population` has collapsed when it has in every
+            member. Defaults to `"warn"`.
         log_dir: Folder for TensorBoard: of each layer what `history` has, and
             histograms of the mean outputs of its units.
             Defaults to `None`, for none.

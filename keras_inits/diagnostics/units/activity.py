@@ -17,6 +17,9 @@ from keras_inits.population import Population
 from keras_inits.utils.table import ResultTable, TableResult
 
 
+_FEW_BATCHES = 4  # So many take less time than a graph for them, and for the last one.
+
+
 class Activity(TableResult, list[LayerActivity]):
     """What the units of each layer did over some samples.
 
@@ -88,7 +91,7 @@ def activity(
         layouts.append(layout)  # That of a graph is known since it was traced.
         return added
 
-    if isinstance(model, Population) and samples > batch_size:
+    if isinstance(model, Population) and samples > _FEW_BATCHES * batch_size:
         # Without a graph it would be mapped over the members anew for each batch.
         evaluated = keras_private.compiled(evaluated)
     statistics: dict[tuple[Columns, ...], np.ndarray] = {}

@@ -140,7 +140,8 @@ def test_models_that_reshape_the_axis_of_samples():
     np.testing.assert_array_equal(second.dead, (outputs == 0).all(axis=0))
 
 
-def test_members_of_a_population():
+@pytest.mark.parametrize("batch_size", [2, 8])  # In a graph, and without one.
+def test_members_of_a_population(batch_size):
     def build():
         hidden = layers.Dense(9, "relu", bias_initializer="random_normal")
         return keras.Sequential(
@@ -149,9 +150,9 @@ def test_members_of_a_population():
 
     x = np.random.default_rng(0).normal(size=(15, 4)).astype("float32")
     population = Population(build, [{"seed": seed} for seed in range(3)])
-    together = diagnostics.activity(population, x, 8)
+    together = diagnostics.activity(population, x, batch_size)
     for index in range(3):
-        alone = diagnostics.activity(population.member(index), x, 8)
+        alone = diagnostics.activity(population.member(index), x, batch_size)
         for one, many in zip(alone, together, strict=True):
             np.testing.assert_array_equal(one.dead, many.dead[index])
             np.testing.assert_array_equal(one.duplicate, many.duplicate[index])
