@@ -16,7 +16,6 @@ from keras_inits.inspection.batches import batches, check_inputs, evaluate
 from keras_inits.population import Population
 from keras_inits.utils.table import ResultTable, TableResult
 
-
 _FEW_BATCHES = 4  # So many take less time than a graph for them, and for the last one.
 
 
