@@ -198,6 +198,74 @@ class SeedBatches(keras.utils.PyDataset):
         return self._order[:, start : start + self.batch_size].T
 
 
+def in_order_of_seeds(
+    x: Any,
+    y: Any,
+    seeds: Sequence[int],
+    batch_size: int,
+    validation_split: float,
+    arguments: dict[str, Any],
+) -> tuple[SeedBatches, Any]:
+    """Returns the batches of a `fit` whose order differs between seeds.
+
+    Args:
+        x: Samples, as for `SeedBatches`.
+        y: Targets, likewise.
+        seeds: The distinct seeds of the members.
+        batch_size: Samples of each seed in a batch.
+        validation_split: Part of the samples to validate on, unless `arguments` have
+            data for that.
+        arguments: Further arguments of `fit`. Those that the batches take up are
+            taken out.
+
+    Returns:
+        What to train on and what to validate on.
+    """
+    batches = SeedBatches(
+        x,
+        y,
+        seeds,
+        batch_size=batch_size,
+        shuffle=arguments.pop("shuffle", True),
+        sample_weight=arguments.pop("sample_weight", None),
+        class_weight=arguments.pop("class_weight", None),
+    )
+    if not validation_split or arguments.get("validation_data") is not None:
+        return batches, arguments.get("validation_data")
+    return batches.split(
+        validation_split, arguments.pop("validation_batch_size", None) or batch_size
+    )
+
+
+def check_batches(x: Any, seeds: list[int], arguments: Mapping[str, Any]) -> None:
+    """Refuses `SeedBatches` that do not fit the members, or the rest of a `fit`.
+
+    Args:
+        x: Inputs of `fit`, which may be `SeedBatches`.
+        seeds: The distinct seeds of the members.
+        arguments: Further arguments of `fit`.
+    """
+    for data in (x, arguments.get("validation_data")):
+        if isinstance(data, SeedBatches) and list(data.seeds) != seeds:
+            raise ValueError(
+                "`SeedBatches` must have the seeds of the population, "
+                f"{seeds}. Received: seeds={list(data.seeds)}"
+            )
+    if not isinstance(x, SeedBatches):
+        return
+    if arguments.get("steps_per_epoch") is not None:
+        raise ValueError(
+            "`SeedBatches` make whole epochs: `steps_per_epoch` must be left "
+            f"out. Received: steps_per_epoch={arguments['steps_per_epoch']}"
+        )
+    if arguments.get("class_weight") is not None:
+        # Keras would look for the classes on the axis of seeds.
+        raise ValueError(
+            "`class_weight` must be an argument of `SeedBatches`. "
+            f"Received: class_weight={arguments['class_weight']}"
+        )
+
+
 def split_per_seed(
     samples: int, seeds: Sequence[int], fraction: float
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -25,6 +25,11 @@ class Batch(NamedTuple):
     y: Any = None
     sample_weight: Any = None
 
+    @classmethod
+    def of(cls, data: Any) -> "Batch":
+        """Returns the parts of what Keras hands to a step."""
+        return cls(*keras.utils.unpack_x_y_sample_weight(data))
+
 
 class Evaluated(NamedTuple):
     """What the evaluation of a network has given.

@@ -7,10 +7,11 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
+from keras import ops, tree
 
 from keras_inits.inspection import keras_private
-from keras_inits.population.batches import SeedBatches
+from keras_inits.population.batches import PER_SEED, SeedBatches, is_per_seed
+from keras_inits.population.forward import Batch
 
 
 class MemberMetrics(keras.metrics.Metric):
@@ -34,13 +35,14 @@ class MemberMetrics(keras.metrics.Metric):
         self.states: list[Any] = []
         """One variable `(members, ...)` for each of the network's metrics."""
 
-    def build(self, batch: tuple[Any, Any, Any]) -> None:
-        """Makes the state from the shapes of the batch of one member."""
-        if self.states:
+    def build(self, batch: Batch) -> None:
+        """Makes the state from the shapes of a batch, where they are known."""
+        shapes = None if self.states else _of_one_member(batch)
+        if shapes is None:
             return
         network = self._network()
         with outside_graph():
-            keras_private.symbolic_build(network, batch)
+            keras_private.symbolic_build(network, shapes)
             network.reset_metrics()
             self.states = [
                 self.add_variable(
@@ -148,6 +150,28 @@ class MemberLogs(keras.callbacks.Callback):
             prefix + name: ops.convert_to_numpy(values)
             for name, values in self.model.member_metrics.result().items()
         }
+
+
+def _of_one_member(batch: Batch) -> tuple[Any, Any, Any] | None:
+    """Returns what one member sees of a batch, as symbols; `None` if not known."""
+    per_seed = is_per_seed(batch.x)
+
+    def of_member(data: Any) -> Any:
+        shape = getattr(data, "shape", None)
+        if shape is None:
+            return None
+        rows, *rest = shape
+        return keras.KerasTensor(
+            (rows, *rest[per_seed:]), keras.backend.standardize_dtype(data.dtype)
+        )
+
+    if per_seed:
+        batch = batch._replace(x=batch.x[PER_SEED])
+    shapes = [getattr(data, "shape", None) for data in tree.flatten(batch)]
+    if any(getattr(shape, "rank", 0) is None for shape in shapes):
+        return None
+    x, y, sample_weight = tree.map_structure(of_member, tuple(batch))
+    return x, y, sample_weight
 
 
 def _flat(results: dict[str, Any]) -> dict[str, Any]:

@@ -2,73 +2,35 @@
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import numpy as np
-from keras import layers, ops, tree
+from keras import ops, tree
 
 from keras_inits.inspection import keras_private
 from keras_inits.population import members as members_module
 from keras_inits.population.batches import (
-    PER_SEED,
     SeedBatches,
+    check_batches,
+    in_order_of_seeds,
     is_per_seed,
     swap_axes,
 )
 from keras_inits.population.forward import Batch, Forward, Record
 from keras_inits.population.metrics import MemberLogs, MemberMetrics
+from keras_inits.population.network import (
+    check_loss_scale,
+    check_network,
+    settle_jit_compile,
+)
 from keras_inits.population.optimizer import (
     adapt,
     changes_without_gradient,
     check_weight_decay,
 )
 from keras_inits.population.parameter_packing import Packing
-
-_STEPS = (
-    "fit evaluate predict train_step test_step predict_step make_train_function "
-    "make_test_function make_predict_function"
-).split()
-
-
-@dataclass
-class _State:
-    """What a population is made of, out of Keras' sight.
-
-    Keras would take the variables of what a model holds for those of the model, but
-    those of a population are `matrices`, and no member's own.
-
-    Args:
-        build: Builds a member.
-        members: What `build` is given for each member.
-        network: The network that is evaluated for all members.
-        packing: How its variables lie in the matrices of the population.
-        forward: Evaluates it.
-        logs: What the last `fit` logged of each member.
-        matrices: The variables of all members.
-        metrics: The loss and metrics of every member; `None` until compiled.
-    """
-
-    build: members_module.Build
-    members: list[dict[str, Any]]
-    network: keras.Model
-    packing: Packing
-    forward: Forward
-    logs: MemberLogs
-    matrices: list[Any] = field(default_factory=list)
-    metrics: MemberMetrics | None = None
-
-
-class _Generators(keras.random.SeedGenerator):
-    """The states of the members' generators of random numbers."""
-
-    def __init__(self, states: Any) -> None:
-        super().__init__(seed=0)
-        dtype = keras.backend.standardize_dtype(states.dtype)
-        self.state: Any = keras.Variable(
-            states, dtype=dtype, trainable=False, name="seed_generator_state"
-        )
+from keras_inits.population.state import Generators, State
 
 
 class Population(keras.Model):
@@ -135,13 +97,12 @@ class Population(keras.Model):
         super().__init__(name=name, autocast=False)
         members = members_module.check(members)
         model = members_module.build_one(build, members[0])
-        _check_steps(model)
-        _check_gradients_are_steps(model)
+        check_network(model)
         if keras.backend.backend() == "tensorflow":
             keras_private.map_bitcast()
         states = members_module.initial_states(build, members, model)
         packing = Packing(members_module.variables(model))
-        self._state = _State(
+        self._state = State(
             build=build,
             members=members,
             network=model,
@@ -149,12 +110,11 @@ class Population(keras.Model):
             forward=Forward(model, packing, len(members)),
             logs=MemberLogs(None),
         )
-        self._generators: list[_Generators] = []
+        self._generators: list[Generators] = []
         self._state.matrices = [
             self._add_matrix(*group[0], group[1])
             for group in zip(packing.groups.items(), packing.pack(states), strict=True)
         ]
-        self._member_seeds = [member.get("seed") for member in members]
         self.output_names = getattr(model, "output_names", None)
         self.built = True
         if model.compiled:
@@ -197,7 +157,7 @@ class Population(keras.Model):
     @property
     def seeds(self) -> list[int]:
         """The distinct seeds of the members, in the order of first appearance."""
-        return [seed for seed in dict.fromkeys(self._member_seeds) if seed is not None]
+        return self._state.seeds
 
     @property
     def member_logs(self) -> dict[str, np.ndarray]:
@@ -211,27 +171,11 @@ class Population(keras.Model):
 
     def weights_of(self, layer: keras.Layer) -> list[Any]:
         """Returns the weights of a layer of `network`, `(members, ...)` each."""
-        packing = self._state.packing
-        values = packing.unpack([matrix.value for matrix in self._matrices])
-        own = {id(weight) for weight in layer.weights}
-        return [
-            value
-            for variable, value in zip(packing.variables, values, strict=True)
-            if id(variable) in own
-        ]
+        return self._state.weights_of(layer)
 
     def member(self, index: int) -> keras.Model:
         """Returns a member as an ordinary Keras model, with its present weights."""
-        member = self._state.members[index]
-        model = members_module.rebuild(self._state.build, member)
-        rows = [matrix[index : index + 1] for matrix in self._matrices]
-        for variable, value in zip(
-            members_module.variables(model),
-            self._state.packing.unpack(rows),
-            strict=True,
-        ):
-            variable.assign(value[0])
-        return model
+        return self._state.member(index)
 
     def compile(
         self,
@@ -254,16 +198,10 @@ class Population(keras.Model):
                 and with it the members, or if the loss would be scaled: whether a
                 gradient overflows is a matter of one member, a loss scale is not.
         """
-        network = self.network
         optimizer = keras.optimizers.get(optimizer)
-        if auto_scale_loss and network.dtype_policy.name == "mixed_float16":
-            raise ValueError(
-                "In mixed_float16 Keras scales the loss of each model by how often "
-                "its gradients overflow; members share one loss. Accepted: "
-                "`auto_scale_loss=False`, or mixed_bfloat16. "
-                "Received: auto_scale_loss=True"
-            )
-        network.compile(
+        if auto_scale_loss:
+            check_loss_scale(self.network)
+        self.network.compile(
             optimizer=None,
             loss=loss,
             loss_weights=loss_weights,
@@ -276,14 +214,8 @@ class Population(keras.Model):
         self, optimizer: Any, run_eagerly: bool, steps: int, jit_compile: bool | str
     ) -> None:
         """Configures training by the losses and metrics that the network has."""
-        reason = _why_not_compiled(self.network)
-        if reason is not None:
-            if jit_compile is True:
-                raise ValueError(
-                    f"{reason}: `jit_compile` must be False. Received: jit_compile=True"
-                )
-            jit_compile = False
-        self._check_trainable()
+        jit_compile = settle_jit_compile(self.network, jit_compile)
+        self._state.check_trainable()
         packing = Packing(self.network.trainable_variables)
         adapt(optimizer, packing, len(self.members))
         super().compile(
@@ -366,8 +298,9 @@ class Population(keras.Model):
                 less than whole epochs.
         """
         if data_order == "seed":
-            x, kwargs["validation_data"] = self._by_seed(
-                x, y, batch_size or 32, validation_split, kwargs
+            self._state.seed_of  # noqa: B018  (every member needs a seed)
+            x, kwargs["validation_data"] = in_order_of_seeds(
+                x, y, self.seeds, batch_size or 32, validation_split, kwargs
             )
             y, batch_size, validation_split = None, None, 0.0
         elif data_order != "shared":
@@ -375,27 +308,11 @@ class Population(keras.Model):
                 "`data_order` must be 'shared' or 'seed'. "
                 f"Received: data_order={data_order}"
             )
-        for data in (x, kwargs.get("validation_data")):
-            if isinstance(data, SeedBatches) and list(data.seeds) != self.seeds:
-                raise ValueError(
-                    "`SeedBatches` must have the seeds of the population, "
-                    f"{self.seeds}. Received: seeds={list(data.seeds)}"
-                )
+        check_batches(x, self.seeds, kwargs)
         logs = MemberLogs(x if isinstance(x, SeedBatches) else None)
         if isinstance(x, SeedBatches):
             # They have their order; Keras would shuffle the batches once more.
             kwargs["shuffle"] = False
-            if kwargs.get("steps_per_epoch") is not None:
-                raise ValueError(
-                    "`SeedBatches` make whole epochs: `steps_per_epoch` must be left "
-                    f"out. Received: steps_per_epoch={kwargs['steps_per_epoch']}"
-                )
-            if kwargs.get("class_weight") is not None:
-                # Keras would look for the classes on the axis of seeds.
-                raise ValueError(
-                    "`class_weight` must be an argument of `SeedBatches`. "
-                    f"Received: class_weight={kwargs['class_weight']}"
-                )
         if keras.backend.backend() == "tensorflow":
             x, kwargs["validation_data"] = (
                 data.to_tensorflow() if isinstance(data, SeedBatches) else data
@@ -427,11 +344,11 @@ class Population(keras.Model):
         """Returns the outputs of all members, `(batch, members, ...)`."""
         if isinstance(inputs, Batch):
             return inputs  # Of a step, whose outputs no one looks at.
-        seed_of = self._seed_of if is_per_seed(inputs) else None
+        seed_of = self._state.seed_of if is_per_seed(inputs) else None
         outputs, untrained, _ = self._state.forward.outputs(
             self._matrices, inputs, seed_of, training
         )
-        self._assign_untrained(untrained)
+        self._state.assign_untrained(untrained)
         return swap_axes(outputs)
 
     # In a step, the data are the inputs, and what Keras does with outputs is done for
@@ -456,15 +373,15 @@ class Population(keras.Model):
     ) -> Any:
         """Returns the sum of the losses of the members on the `Batch` in `x`."""
         metrics = self.member_metrics
-        self._build_metrics(x)
+        metrics.build(x)
         losses, untrained, states = self._state.forward.step(
             self._matrices,
             [ops.convert_to_tensor(state) for state in metrics.states],
             x,
-            self._seed_of if is_per_seed(x.x) else None,
+            self._state.seed_of if is_per_seed(x.x) else None,
             training,
         )
-        self._assign_untrained(untrained)
+        self._state.assign_untrained(untrained)
         for variable, value in zip(metrics.states, states, strict=True):
             variable.assign(value)
         return ops.sum(losses)
@@ -483,36 +400,6 @@ class Population(keras.Model):
             for name, values in self.member_metrics.result().items()
         }
 
-    def _check_trainable(self) -> None:
-        """Refuses layers that were frozen, or unfrozen, since they were stacked."""
-        packing = self._state.packing
-        then = [
-            packing.variables[index]
-            for (_, _, trainable), group in packing.groups.items()
-            if trainable
-            for index in group
-        ]
-        now = {id(variable) for variable in self.network.trainable_variables}
-        changed = {id(variable) for variable in then} ^ now
-        if changed:
-            paths = [v.path for v in packing.variables if id(v) in changed]
-            raise ValueError(
-                "What is trained is settled when a population is built: `trainable` "
-                "must be set in `build`. Received: a network in which it has changed "
-                f"for {', '.join(paths)}"
-            )
-
-    @property
-    def _seed_of(self) -> Any:
-        """Index of each member's seed among `seeds`."""
-        if None in self._member_seeds:
-            raise ValueError(
-                "Data with an order of their own for each seed need a seed in every "
-                f"member. Received: members={self.members}"
-            )
-        places: dict[Any, int] = {seed: i for i, seed in enumerate(self.seeds)}
-        return np.array([places[seed] for seed in self._member_seeds])
-
     def _add_matrix(
         self, key: tuple[str, str, bool], group: list[int], values: Any
     ) -> Any:
@@ -521,7 +408,7 @@ class Population(keras.Model):
         packing = self._state.packing
         if not any(id(packing.variables[index]) in weights for index in group):
             # The states of generators, which Keras neither saves nor sets as weights.
-            generator = _Generators(values)
+            generator = Generators(values)
             self._generators.append(generator)
             return generator.state
         return self.add_weight(
@@ -533,38 +420,13 @@ class Population(keras.Model):
             name=name,
         )
 
-    def _assign_untrained(self, values: list[Any]) -> None:
-        untrained = (matrix for matrix in self._matrices if not matrix.trainable)
-        # A network that changes none returns none.
-        for matrix, value in zip(untrained, values, strict=bool(values)):
-            matrix.assign(value)
-
-    def _build_metrics(self, batch: Batch) -> None:
-        """Makes the state of the metrics from the shapes of a batch, where known."""
-        per_seed = is_per_seed(batch.x)
-
-        def of_member(data: Any) -> Any:
-            shape = getattr(data, "shape", None)
-            if shape is None:
-                return None
-            rows, *rest = shape
-            return keras.KerasTensor(
-                (rows, *rest[per_seed:]), keras.backend.standardize_dtype(data.dtype)
-            )
-
-        if per_seed:
-            batch = batch._replace(x=batch.x[PER_SEED])
-        shapes = [getattr(data, "shape", None) for data in tree.flatten(batch)]
-        if all(getattr(shape, "rank", 0) is not None for shape in shapes):
-            self.member_metrics.build(tree.map_structure(of_member, tuple(batch)))
-
     def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         """Makes the state of the metrics before Keras asks for it."""
         if data_batch is None:
             _, _, batches = next(iter(iterator))
             data_batch = batches[0] if isinstance(batches, list | tuple) else None
             data_batch = next(batches) if data_batch is None else data_batch
-        self._build_metrics(Batch(*keras.utils.unpack_x_y_sample_weight(data_batch)))
+        self.member_metrics.build(Batch.of(data_batch))
         super()._symbolic_build(data_batch=data_batch)
 
     def _maybe_symbolic_build(
@@ -579,96 +441,14 @@ class Population(keras.Model):
             )
         if data_batch is None:
             data_batch = keras_private.element_spec(iterator)
-        self._build_metrics(Batch(*keras.utils.unpack_x_y_sample_weight(data_batch)))
+        self.member_metrics.build(Batch.of(data_batch))
 
     def _flatten_metrics_in_order(self, logs: dict[str, Any]) -> Any:
         """Returns what `evaluate` does, in the order of the network's metrics."""
         return keras_private.flatten_metrics(self.network, logs)
 
-    def _by_seed(
-        self, x: Any, y: Any, batch_size: int, split: float, kwargs: dict[str, Any]
-    ) -> tuple[SeedBatches, Any]:
-        """Returns the batches of arrays whose order differs between seeds."""
-        self._seed_of  # noqa: B018  (every member needs a seed)
-        batches = SeedBatches(
-            x,
-            y,
-            self.seeds,
-            batch_size=batch_size,
-            shuffle=kwargs.pop("shuffle", True),
-            sample_weight=kwargs.pop("sample_weight", None),
-            class_weight=kwargs.pop("class_weight", None),
-        )
-        if not split or kwargs.get("validation_data") is not None:
-            return batches, kwargs.get("validation_data")
-        return batches.split(
-            split, kwargs.pop("validation_batch_size", None) or batch_size
-        )
-
-
-_CONVOLUTIONS = (
-    *(layers.Conv1D, layers.Conv2D, layers.Conv3D),
-    *(layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose),
-    *(layers.DepthwiseConv1D, layers.DepthwiseConv2D),
-    *(layers.SeparableConv1D, layers.SeparableConv2D),
-)
-
-
-def _looped(model: keras.Model) -> list[keras.Layer]:
-    """Lists the layers that TensorFlow evaluates for many members in a loop.
-
-    Recurrent layers have one of their own; a convolution is done member by member.
-    """
-    return [
-        layer
-        for layer in keras_private.all_layers(model)
-        if isinstance(layer, _CONVOLUTIONS)
-        or (isinstance(layer, layers.RNN) and not layer.unroll)
-    ]
-
-
-def _why_not_compiled(model: keras.Model) -> str | None:
-    """Says why XLA cannot compile a network for many members; `None` if it can."""
-    if keras.backend.backend() != "tensorflow":
-        return None
-    if not keras_private.has_exact_xla():
-        return (
-            "Before TensorFlow 2.21 its XLA does not compile what is mapped over "
-            "members to the same numbers"
-        )
-    if looped := _looped(model):
-        return (
-            "TensorFlow's XLA does not compile convolutions, and the loops of "
-            "recurrent layers without unroll=True, for many members, as in "
-            f"{looped[0].name}, a {type(looped[0]).__name__}"
-        )
-    return None
-
 
 def _with_batch(state_and_data: tuple[Any, ...]) -> tuple[Any, ...]:
     """Makes a `Batch`, all in one, the inputs of a step."""
     *state, data = state_and_data
-    return *state, (Batch(*keras.utils.unpack_x_y_sample_weight(data)),)
-
-
-def _check_gradients_are_steps(model: keras.Model) -> None:
-    """Refuses variables whose gradient is their next value, as of float8 scales."""
-    for variable in model.trainable_variables:
-        if getattr(variable, "overwrite_with_gradient", False):
-            raise ValueError(
-                "A population steps all variables by its optimizer. Received: "
-                f"{variable.path}, with overwrite_with_gradient=True"
-            )
-
-
-def _check_steps(model: keras.Model) -> None:
-    """Refuses a model that trains or evaluates itself in a way of its own."""
-    for name in _STEPS:
-        step = getattr(model, name)
-        if getattr(step, "__func__", None) is not getattr(keras.Model, name):
-            raise ValueError(
-                f"A population takes the steps of plain `fit`, and cannot use a "
-                f"`{name}` of the network's own; a `compute_loss`, `compute_metrics` "
-                f"or `call` of its own it can. Received: {type(model).__name__}, which "
-                f"has one"
-            )
+    return *state, (Batch.of(data),)

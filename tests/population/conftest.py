@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import pytest
 
+from keras_inits import SeedBatches
+
 
 def states(model):
     """Returns all variables, and with them the seeds that `get_weights` leaves out."""
@@ -88,3 +90,16 @@ def assert_as_apart(apart, assert_trained_as):
             )
 
     return check
+
+
+@pytest.fixture
+def order():
+    """Returns a function: 40 samples in the order in which a seed sees an epoch."""
+
+    def order_of(seed, epoch):
+        batches = SeedBatches(np.arange(40), np.arange(40), [seed], batch_size=7)
+        batches.start_epoch(epoch)
+        assert len(batches) == 6
+        return np.concatenate([batches[step][1][:, 0] for step in range(6)])
+
+    return order_of

@@ -1,25 +1,18 @@
-"""Tests of the ledger; what other processes do to it is done by real ones."""
+"""What a ledger keeps, gives back and refuses."""
 
 import contextlib
-import copy
 import datetime
 import math
-import os
 import pathlib
-import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 
 import keras
 import numpy as np
 import pytest
 
-from experiments.engine.backup import Backup
 from experiments.engine.ledger import RESERVED, Ledger
-from experiments.engine.ledger_callback import LedgerCallback
-from keras_inits.population import Population
 
 ROOT = pathlib.Path(__file__).parents[3]
 RUN = {
@@ -31,50 +24,11 @@ RUN = {
     "epochs": 3,
     "seed": 0,
 }
-TIMEOUT = 600  # seconds
-QUANTITIES = ("accuracy", "loss", "val_accuracy", "val_loss")
-
-WRITER = """
-import sys
-from experiments.engine.ledger import Ledger
-path, writer, epochs = sys.argv[1], sys.argv[2], int(sys.argv[3])
-print("ready", flush=True)
-sys.stdin.readline()
-ledger = Ledger(path)
-runs = [ledger.begin({"writer": writer, "seed": seed}) for seed in range(80)]
-for epoch in range(epochs):
-    ledger.record(runs, epoch, {name: [epoch + 0.5] * 80 for name in sys.argv[4:]})
-    print(epoch, flush=True)
-"""
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "results" / "ledger.sqlite"
-
-
-@pytest.fixture
-def ledger(path):
-    return Ledger(path)
 
 
 def record(ledger, run, *epochs):
     for epoch in epochs:
         ledger.record([ledger.begin(run)], epoch, {"loss": [epoch / 10]})
-
-
-def start_writer(path, writer, epochs):
-    """Starts a process that, told to go, prints each epoch that it has recorded."""
-    arguments = [path, writer, epochs, *QUANTITIES]
-    return subprocess.Popen(
-        [sys.executable, "-c", WRITER, *map(str, arguments)],
-        env={**os.environ, "KERAS_BACKEND": "numpy"},  # which starts fastest
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
 
 
 # Writing and reading
@@ -203,60 +157,38 @@ def test_descriptions_and_what_is_missing(ledger):
     assert ledger.missing(runs, 2) == runs[2:]
 
 
-# Threads, processes and other versions
+# Copies
 
 
-def test_threads_write_at_once(ledger):
-    runs = [ledger.begin({"seed": seed}) for seed in range(4)]
-    threads = [
-        threading.Thread(
-            target=lambda run: [
-                ledger.record([run], epoch, {"loss": [0.0]}) for epoch in range(25)
-            ],
-            args=[run],
-        )
-        for run in runs
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [ledger.epochs({"seed": seed}) for seed in range(4)] == [25] * 4
+def test_a_copy_adds_what_is_missing(tmp_path):
+    one, two = Ledger(tmp_path / "one.sqlite"), Ledger(tmp_path / "two.sqlite")
+    shared = {"method": "he", "epochs": 2, "seed": 0}
+    other = {"method": "he", "epochs": 1, "seed": 1}
+    two.record([two.begin(other)], 0, {"loss": [9.0]})
+    run = one.begin(shared)
+    one.record([run], 0, {"loss": [3.0]}, seconds=1.5)
+    one.record([run], 1, {"loss": [math.nan]})
+    two.record([two.begin(shared)], 0, {"loss": [4.0]})
+    one.save(tmp_path / "copy.gz")
+    assert two.merge(tmp_path / "copy.gz") == 2  # seconds of epoch 0, loss of epoch 1
+    assert two.merge(tmp_path / "copy.gz") == 0
+    assert two.epochs(shared) == 2
+    assert [row["loss"] for row in two.curve(other)] == [9.0]
+    first, second = two.curve(shared)
+    assert (first["loss"], first["seconds"]) == (4.0, 1.5)
+    assert math.isnan(second["loss"])
+    assert second["versions"] == one.curve(shared)[1]["versions"]
 
 
-def test_processes_make_the_file_and_write_at_once(path):
-    writers = [start_writer(path, name, 20) for name in "ab"]
-    assert [writer.stdout.readline() for writer in writers] == ["ready\n"] * 2
-    for writer in writers:
-        writer.stdin.write("go\n")
-        writer.stdin.flush()
-    for writer in writers:
-        printed, _ = writer.communicate(timeout=TIMEOUT)
-        assert printed.split() == list(map(str, range(20)))
-    rows = Ledger(path).curves()
-    assert len(rows) == 2 * 80 * 20
-    for row in rows:
-        assert [row[name] for name in QUANTITIES] == [row["epoch"] + 0.5] * 4
+def test_the_same_ledger_makes_the_same_copy(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.record([ledger.begin({"epochs": 1})], 0, {"loss": [1.0]})
+    for name in ("a", "b"):
+        ledger.save(tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_kill_loses_nothing_that_was_recorded(path):
-    writer = start_writer(path, "killed", 10**9)
-    writer.stdin.write("go\n")
-    writer.stdin.flush()
-    printed = [writer.stdout.readline() for _ in range(10)]
-    writer.send_signal(signal.SIGKILL)
-    printed += writer.communicate(timeout=TIMEOUT)[0].splitlines()
-    assert writer.returncode == -signal.SIGKILL
-    recorded = int(printed[-1]) + 1
-    ledger = Ledger(path)
-    # It may have been killed after a commit and before it could print.
-    runs = [{"writer": "killed", "seed": seed} for seed in range(80)]
-    assert {ledger.epochs(run) for run in runs} in ({recorded}, {recorded + 1})
-    assert all(row.keys() >= set(QUANTITIES) for row in ledger.curves())
-    record(ledger, runs[0], 10**6)
-    assert ledger.curves()[recorded - 1]["loss"] == recorded - 0.5
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+# Bad input
 
 
 def test_newer_version(ledger, path):
@@ -264,9 +196,6 @@ def test_newer_version(ledger, path):
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(ValueError, match="Received: path=.*, of schema version 99"):
         Ledger(path)
-
-
-# Bad input
 
 
 @pytest.mark.parametrize(
@@ -326,103 +255,3 @@ def test_bad_record_writes_nothing(ledger, change, received):
     with pytest.raises(ValueError, match=f"must be .*Received: {received}"):
         ledger.record(**arguments | change)
     assert ledger.curves() == []
-
-
-# The callback
-
-
-MEMBERS = [{"units": 3, "seed": seed} for seed in range(3)]
-
-
-def make_population():
-    def build(units):
-        return keras.Sequential([keras.Input((4,)), keras.layers.Dense(units)])
-
-    population = Population(build, MEMBERS)
-    population.compile("sgd", "mse", metrics=["mae"])
-    return population
-
-
-def fit(population, *callbacks, **kwargs):
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(16, 4)), rng.normal(size=(16, 3))
-    data = {"validation_split": 0.25, "shuffle": False, "verbose": 0}
-    population.fit(x, y, callbacks=list(callbacks), **data | kwargs)
-
-
-def test_callback_records_every_member_and_epoch(ledger):
-    runs = [ledger.begin(member) for member in MEMBERS]
-    population = make_population()
-    # KerasTuner copies the callbacks that it is given.
-    fit(population, copy.deepcopy(LedgerCallback(ledger, runs)), epochs=4)
-    logs = population.member_logs
-    assert set(logs) == {"loss", "mae", "val_loss", "val_mae"}
-    for index, member in enumerate(MEMBERS):
-        curve = ledger.curves(**member)
-        assert [row["epoch"] for row in curve] == [0, 1, 2, 3]
-        assert all(row["seconds"] > 0 for row in curve)
-        for name, values in logs.items():
-            assert [row[name] for row in curve] == values[:, index].tolist()
-
-
-def test_callback_records_validation_only_where_it_was(ledger):
-    runs = [ledger.begin(member) for member in MEMBERS]
-    fit(make_population(), LedgerCallback(ledger, runs), epochs=4, validation_freq=2)
-    assert ["val_loss" in row for row in ledger.curves(seed=0)] == [False, True] * 2
-
-
-def test_interrupted_fit_goes_on_where_it_stopped(ledger, tmp_path):
-    class Interrupted(Exception):
-        pass
-
-    class Interrupt(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            if epoch == 2:
-                raise Interrupted
-
-    runs = [ledger.begin(member) for member in MEMBERS]
-    straight = make_population()
-    fit(straight, epochs=5)
-    # Between the ledger and the checkpoint, where the two differ by an epoch.
-    for interrupt in ([Interrupt()], []):
-        population = make_population()
-        backup = Backup(tmp_path / "backup")
-        start = backup.restore(population)
-        callbacks = [LedgerCallback(ledger, runs), *interrupt, backup]
-        with pytest.raises(Interrupted) if interrupt else contextlib.nullcontext():
-            fit(population, *callbacks, epochs=5, initial_epoch=start)
-    assert len(population.member_logs["loss"]) == 3
-    for index, member in enumerate(MEMBERS):
-        losses = [row["loss"] for row in ledger.curves(**member)]
-        np.testing.assert_allclose(losses, straight.member_logs["loss"][:, index])
-
-
-# Copies
-
-
-def test_a_copy_adds_what_is_missing(tmp_path):
-    one, two = Ledger(tmp_path / "one.sqlite"), Ledger(tmp_path / "two.sqlite")
-    shared = {"method": "he", "epochs": 2, "seed": 0}
-    other = {"method": "he", "epochs": 1, "seed": 1}
-    two.record([two.begin(other)], 0, {"loss": [9.0]})
-    run = one.begin(shared)
-    one.record([run], 0, {"loss": [3.0]}, seconds=1.5)
-    one.record([run], 1, {"loss": [math.nan]})
-    two.record([two.begin(shared)], 0, {"loss": [4.0]})
-    one.save(tmp_path / "copy.gz")
-    assert two.merge(tmp_path / "copy.gz") == 2  # seconds of epoch 0, loss of epoch 1
-    assert two.merge(tmp_path / "copy.gz") == 0
-    assert two.epochs(shared) == 2
-    assert [row["loss"] for row in two.curve(other)] == [9.0]
-    first, second = two.curve(shared)
-    assert (first["loss"], first["seconds"]) == (4.0, 1.5)
-    assert math.isnan(second["loss"])
-    assert second["versions"] == one.curve(shared)[1]["versions"]
-
-
-def test_the_same_ledger_makes_the_same_copy(tmp_path):
-    ledger = Ledger(tmp_path / "ledger.sqlite")
-    ledger.record([ledger.begin({"epochs": 1})], 0, {"loss": [1.0]})
-    for name in ("a", "b"):
-        ledger.save(tmp_path / name)
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
