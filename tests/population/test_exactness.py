@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from experiments.bench import exactness_cases
-from experiments.bench.exactness import check
+from experiments.bench.exactness import cases, training
+from experiments.bench.exactness.check import check
 from keras_inits import Population
 
 BACKEND = keras.backend.backend()
-COVERING = exactness_cases.covering(BACKEND)
+COVERING = cases.covering(BACKEND)
 
 
 def assert_exact(case):
@@ -23,14 +23,14 @@ def assert_exact(case):
     assert outcome.outcome == expected, f"{outcome.message}\n{case}"
 
 
-@pytest.mark.parametrize("name", exactness_cases.NAMED)
+@pytest.mark.parametrize("name", cases.NAMED)
 def test_named(name):
-    case = exactness_cases.named(name, BACKEND)
+    case = cases.named(name, BACKEND)
     if name.startswith("saturated"):
-        with exactness_cases.environment(case):
-            members = exactness_cases.members(case)
-            population = Population(exactness_cases.build(case), members)
-            x = exactness_cases.data(case).x
+        with training.environment(case):
+            members = training.members(case)
+            population = Population(training.build(case), members)
+            x = training.data(case).x
             outputs = keras.ops.convert_to_numpy(population(x))
         assert np.mean(np.abs(outputs - 0.5) > 0.4999) > 0.3
     assert_exact(case)
@@ -44,11 +44,11 @@ def test_every_row(case):
 @settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**31 - 1))
 def test_drawn(seed):
-    assert_exact(exactness_cases.draw(np.random.default_rng(seed), BACKEND))
+    assert_exact(cases.draw(np.random.default_rng(seed), BACKEND))
 
 
 def test_a_seed_draws_the_same_cases():
-    first = exactness_cases.cases(60, 1, BACKEND)
-    assert first == exactness_cases.cases(60, 1, BACKEND)
-    assert first[:50] == exactness_cases.cases(50, 1, BACKEND)
-    assert first[-1] != exactness_cases.cases(60, 2, BACKEND)[-1]
+    first = cases.cases(60, 1, BACKEND)
+    assert first == cases.cases(60, 1, BACKEND)
+    assert first[:50] == cases.cases(50, 1, BACKEND)
+    assert first[-1] != cases.cases(60, 2, BACKEND)[-1]
