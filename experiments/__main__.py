@@ -10,9 +10,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import contextlib  # noqa: E402
 import logging  # noqa: E402
-from collections.abc import Callable, Iterator, Sequence  # noqa: E402
+from collections.abc import Iterator, Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
-from typing import TYPE_CHECKING, Annotated, Any, Optional  # noqa: E402
+from typing import TYPE_CHECKING, Annotated, Optional  # noqa: E402
 
 import typer  # noqa: E402
 
@@ -146,13 +146,13 @@ def _run(
         for experiment in experiments
         for cell in experiment.select(preset, options)
     ]
-    for name in dict.fromkeys(cell.dataset for _, cell in work):
+    for name in dict.fromkeys(cell.dataset for _, cell in work if cell.dataset):
         load(name, data_dir)
     ledger = Ledger(results / "ledger.sqlite")
     with progress_bar() as bar:
         whole = bar.add_task("all", total=len(work), logs="")
         for name, cell in work:
-            what = f"{name}: {cell.dataset}, {cell.activation}, {cell.hidden}"
+            what = f"{name}: {cell.name}"
             bar.update(whole, logs=what)
             missing = ledger.missing(cell.describe(), cell.rows_per_run)
             if missing:
@@ -265,57 +265,41 @@ def search(
     and 40 epochs on those that are embedded; on others 20 and 120 layers of 10 and 6
     units and of 4, batches of 100 and 10 epochs.
     """
+    from experiments import deep_narrow
     from experiments.experiment import Options
 
     with _plain_errors():
-        experiment = _named("search", name)
-        if experiment.start is None:
+        experiment, options = _named("search", name), Options()
+        if name == "deep-narrow":
+            experiment = deep_narrow.search(
+                dataset=dataset,
+                depth=tuple(depth),
+                width=tuple(width),
+                initializer=tuple(initializer) or deep_narrow.Search.initializer,
+                epsilon=tuple(epsilon),
+                epsilon_range=epsilon_range,
+                signs=tuple(signs),
+                activation=activation,
+                seeds=seeds,
+                epochs=epochs,
+                batch_size=batch_size,
+                scaling=scaling,
+                oracle=oracle,
+                trials=trials,
+            )
+        else:
             options = Options(table=table, seeds=seeds)
-            _run([experiment], "desk", options, results, data_dir)
-            return
-        shown, written = experiment.start(
-            dataset,
-            depth,
-            width,
-            initializer,
-            list(epsilon) or epsilon_range,
-            signs,
-            activation,
-            seeds,
-            epochs,
-            batch_size,
-            scaling,
-            oracle,
-            trials or None,
-            results,
-            data_dir,
-        )
-        _print(shown, written)
+        _run([experiment], "desk", options, results, data_dir)
 
 
 @app.command()
 def demo(results: Folder = Path("results")) -> None:
     """Runs the main job on embedded data: what trains a deep and narrow network?"""
-    search(
-        "deep-narrow",
-        epsilon=[1e-4, 1e-2, 0.1, 1.0, 10.0],
-        signs=[],
-        results=results,
-    )
+    from experiments import registry
+    from experiments.experiment import Options
 
-
-@app.command()
-def monitor(
-    dataset: str = "mnist",
-    depth: Annotated[int, typer.Option(min=1)] = 120,
-    epochs: Annotated[int, typer.Option(min=1)] = 2,
-    results: Folder = Path("results"),
-    data_dir: DataDir = None,
-) -> None:
-    """Shows where the units of a deep, narrow network die, and under lee_qr do not."""
     with _plain_errors():
-        start = _start("monitor", "monitor")
-        _print([], start(dataset, depth, epochs, results, data_dir))
+        _run([registry.find("demo")], "desk", Options(), results, None)
 
 
 @app.command()
@@ -346,28 +330,30 @@ def bench(
         str,
         typer.Argument(
             help="compare, curvature, initializers, monitor, population, profile, "
-            "tuner or all; or exactness"
+            "tuner or all; or exactness, exactness-jax"
         ),
     ] = "all",
-    cases: Annotated[
-        int, typer.Option(min=1, help="Of exactness: populations to train.")
-    ] = 100,
-    seed: Annotated[int, typer.Option(min=0, help="Of exactness.")] = 0,
-    results: Folder = Path(__file__).parent / "results",
+    preset: PresetName = "desk",
+    results: Folder = Path("results"),
 ) -> None:
-    """Measures speed: ratios of medians, interleaved in one run. Or exactness."""
+    """Measures speed: ratios of medians, interleaved in one run. Or exactness.
+
+    What was measured at another commit, or with other releases, is measured again.
+    exactness-jax needs KERAS_BACKEND=jax.
+    """
     from experiments import registry
+    from experiments.engine.ledger import Ledger
+    from experiments.experiment import Options
 
     with _plain_errors():
-        if name == "exactness":
-            _start("bench", name)(cases, seed, results / "exactness")
-            return
-        known = [
-            other for other in registry.of_command("bench") if other != "exactness"
-        ]
-        for measure in known if name == "all" else [name]:
-            for path in _start("bench", measure)(results):
-                typer.echo(path)
+        known = registry.of_command("bench")
+        names = [one for one in known if not one.startswith("exactness")]
+        chosen = [_named("bench", one) for one in (names if name == "all" else [name])]
+        ledger = Ledger(results / "ledger.sqlite")
+        for experiment in chosen:
+            for cell in experiment.select(preset):
+                ledger.forget_other_versions(cell.describe())
+        _run(chosen, preset, Options(), results, None)
 
 
 def _named(command: str, name: str) -> "Experiment":
@@ -379,16 +365,6 @@ def _named(command: str, name: str) -> "Experiment":
     if name not in known:
         raise unknown(command, name, known)
     return known[name]
-
-
-def _start(command: str, name: str) -> "Callable[..., Any]":
-    """Returns what starts an experiment that has no cells."""
-    start = _named(command, name).start
-    if start is None:
-        raise ValueError(
-            f"An experiment that has cells must be run. Received: {command}={name}"
-        )
-    return start
 
 
 if __name__ == "__main__":

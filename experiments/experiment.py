@@ -24,23 +24,19 @@ Run = Mapping[str, Any]
 
 
 class Cell(Protocol):
-    """A network and data: the runs that are trained together."""
+    """Runs that are trained, or timed, together."""
+
+    @property
+    def name(self) -> str:
+        """What it is, in a few words: shown while it runs."""
 
     @property
     def dataset(self) -> str:
-        """Name of the data set, for `datasets.load`."""
-
-    @property
-    def activation(self) -> str:
-        """Activation of the hidden layers."""
-
-    @property
-    def hidden(self) -> str:
-        """The hidden layers, in short."""
+        """Name of the data set, for `datasets.load`; empty where there is none."""
 
     @property
     def rows_per_run(self) -> int:
-        """Epochs that the ledger has of a run that is finished."""
+        """Epochs, or rounds, that the ledger has of a run that is finished."""
 
     def describe(self) -> list[dict[str, Any]]:
         """Returns the description of every run."""
@@ -99,18 +95,15 @@ class Experiment:
         quantities: Those that the report needs; all by default.
         command: How it is run, after `python -m experiments`. Defaults to `run` and
             its name.
-        start: Function that runs it, and returns the files that it has written, in
-            place of cells and a report. Its arguments are those of its command.
     """
 
     name: str
     what: str
     source: str
-    report: Callable[[Results, Path], list[Part]] | None = None
+    report: Callable[[Results, Path], list[Part]]
     cells: Mapping[str, Sequence[Cell]] = dataclasses.field(default_factory=dict)
     quantities: Sequence[str] = ()
     command: str = ""
-    start: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
         """Fills in the command."""
@@ -153,14 +146,8 @@ class Experiment:
             epochs: Epochs that were trained; 0 for those of the preset.
 
         Raises:
-            ValueError: If there is no such preset, or no report.
+            ValueError: If there is no such preset.
         """
-        if self.report is None:
-            raise ValueError(
-                "An experiment must have cells to be reported; this one is reported by "
-                f"the command that runs it, python -m experiments {self.command}. "
-                f"Received: experiment={self.name}"
-            )
         cells = self.select(preset, Options(epochs=epochs))
         command = f"python -m experiments {self.command}"
         if len(self.cells) > 1:

@@ -1,89 +1,93 @@
 """`fit` with a `DeadUnitMonitor` against `fit` without."""
 
 import functools
-import statistics
-import time
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
+from typing import Any
 
 import numpy as np
 
-from experiments.bench.timing import BATCH, DEPTH, ROUNDS, in_child
+from experiments.bench.measurement import Measurement, Rounds, benchmark, ratio
+from experiments.bench.timing import BATCH, DEPTH, ROUNDS, from_child, interleaved
 from experiments.reporting.report import Part, Table
 
+STEPS = {
+    "784-256-256-10": 200,
+    "two convolutions": 20,
+    f"{DEPTH} layers of 10 and 6": 100,
+}
+"""Networks, and the steps of a `fit`."""
 
-def run() -> list[Part]:
-    """Times `fit` with a `DeadUnitMonitor` against `fit` without."""
-    return [in_child(_monitor, threads=None)]
 
-
-def _monitor(pipe: Connection) -> None:
+def build(network: str) -> Any:
+    """Builds one of the networks that are timed."""
     import keras
 
     from experiments.engine import networks
+
+    if network == "784-256-256-10":
+        return networks.feedforward(784, 10, (256, 256), "he_normal")
+    if network != "two convolutions":
+        return networks.feedforward(784, 10, networks.alternating(DEPTH), "lee_qr")
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(16, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            layers.Dense(10, "softmax"),
+        ]
+    )
+
+
+def train(pipe: Connection, network: str) -> None:
+    """Trains a network with and without a monitor, in turn."""
     from keras_inits import DeadUnitMonitor
 
-    layers = keras.layers
-
-    def convolutional() -> keras.Model:
-        return keras.Sequential(
-            [
-                keras.Input((28, 28, 1)),
-                layers.Conv2D(16, 3, activation="relu"),
-                layers.MaxPooling2D(),
-                layers.Conv2D(32, 3, activation="relu"),
-                layers.MaxPooling2D(),
-                layers.Flatten(),
-                layers.Dense(10, "softmax"),
-            ]
-        )
-
     rng = np.random.default_rng(0)
-    x = rng.random((200 * BATCH, 784), dtype=np.float32)
+    model, steps = build(network), STEPS[network]
+    x = rng.random((steps * BATCH, *model.input_shape[1:]), dtype=np.float32)
     y = rng.integers(0, 10, len(x))
-    rows = []
-    for name, model, images, steps in (
-        (
-            "784-256-256-10",
-            networks.feedforward(784, 10, (256, 256), "he_normal"),
-            x,
-            200,
-        ),
-        ("two convolutions", convolutional(), x.reshape(-1, 28, 28, 1), 20),
-        (
-            f"{DEPTH} layers of 10 and 6",
-            networks.feedforward(784, 10, networks.alternating(DEPTH), "lee_qr"),
-            x,
-            100,
-        ),
-    ):
-        model.compile("adam", "sparse_categorical_crossentropy")
-        fit = functools.partial(
-            model.fit, images[: steps * BATCH], y[: steps * BATCH], BATCH, verbose=0
+    model.compile("adam", "sparse_categorical_crossentropy")
+    monitor = DeadUnitMonitor(on_collapse=None)
+    calls = {
+        way: functools.partial(model.fit, x, y, BATCH, verbose=0, callbacks=callbacks)
+        for way, callbacks in (("without", []), ("with", [monitor]))
+    }
+    for seconds in interleaved(calls, ROUNDS * 3):
+        pipe.send({way: {"step_seconds": s / steps} for way, s in seconds.items()})
+
+
+def report(measured: Mapping[str, Rounds]) -> list[Part]:
+    """Returns a row for each network."""
+    rows = [
+        [
+            network,
+            f"{1e3 * rounds['step_seconds']['without'].median():.2f}",
+            *ratio(rounds["step_seconds"], "with", "without"),
+        ]
+        for network, rounds in measured.items()
+    ]
+    columns = ["network", "step without (ms)", "with / without", "range"]
+    title = f"Training with a DeadUnitMonitor, batch {BATCH}"
+    return [Table(title, columns, rows)]
+
+
+EXPERIMENT = benchmark(
+    "monitor",
+    "fit with a DeadUnitMonitor against fit without",
+    report,
+    [
+        Measurement(
+            "monitor",
+            network,
+            ("without", "with"),
+            functools.partial(from_child, train, None, network),
+            ROUNDS * 3,
         )
-        watch = DeadUnitMonitor(on_collapse=None)
-        ratios, alone = [], []
-        for callbacks in ([], [watch]):  # Traces both.
-            fit(callbacks=callbacks)
-        for _ in range(ROUNDS * 3):
-            seconds = []
-            for callbacks in ([], [watch]):
-                start = time.perf_counter()
-                fit(callbacks=callbacks)
-                seconds.append(time.perf_counter() - start)
-            alone.append(seconds[0])
-            ratios.append(seconds[1] / seconds[0])
-        rows.append(
-            [
-                name,
-                f"{1e3 * statistics.median(alone) / steps:.2f}",
-                f"{statistics.median(ratios):.3f}",
-                f"{min(ratios):.3f} to {max(ratios):.3f}",
-            ]
-        )
-    pipe.send(
-        Table(
-            f"Training with a DeadUnitMonitor, batch {BATCH}",
-            ["network", "step without (ms)", "with / without", "range"],
-            rows,
-        )
-    )
+        for network in STEPS
+    ],
+)

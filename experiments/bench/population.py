@@ -5,14 +5,15 @@ import importlib.util
 import os
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from experiments.bench import jax_vmap
-from experiments.bench.timing import BATCH, DEPTH, worker
+from experiments.bench.measurement import Measurement, Round, Rounds, benchmark, ratio
+from experiments.bench.timing import BATCH, DEPTH, timed, worker
 from experiments.engine.trainer import STEPS_TOGETHER
 from experiments.reporting.report import Part, Table
 
@@ -48,86 +49,14 @@ class Way(NamedTuple):
     processes: int = 1
 
 
-class Timed(NamedTuple):
-    """What a way took, in seconds.
-
-    Args:
-        build: To build the networks.
-        first: To compile and trace, and for the first `STEPS` steps.
-        steps: For the step of one member, in each round.
-    """
-
-    build: float
-    first: float
-    steps: list[float]
-
-    @property
-    def step(self) -> float:
-        """The median of the rounds."""
-        return statistics.median(self.steps)
-
-
-def run() -> list[Part]:
-    """Times populations against plain `fit` and, the deep one, against JAX.
-
-    Plain `fit` is there twice: as Keras gives it, and as one would train many networks
-    with it who knows of TensorFlow's threads.
-    """
-    parts: list[Part] = []
-    ways = plain(DEEP)
-    for together in (1, STEPS_TOGETHER):
-        ways.append(population(DEEP, MEMBERS, together))
-    if importlib.util.find_spec("jax") is None:
-        parts.append("JAX is not installed, and so is not compared with.")
-    else:
-        ways.append(Way("jax.vmap, lax.scan", train_by_hand, (MEMBERS,), MEMBERS))
-    timed = times(ways)
-    ours = timed[3]
-    rows = [
-        [
-            f"{way.label}, {way.members * way.processes}",
-            f"{mine.build:.1f}",
-            f"{mine.first:.1f}",
-            f"{1e3 * mine.step:.2f}",
-            *ratio(mine, ours),
-        ]
-        for way, mine in zip(ways, timed, strict=True)
-    ]
-    columns = [
-        "way, networks",
-        "build (s)",
-        f"first {STEPS} steps (s)",
-        "step of one (ms)",
-    ]
-    columns += [f"/ population, {STEPS_TOGETHER} together", "range"]
-    parts.append(Table(f"{DEEP}, batch {BATCH}", columns, rows))
-    # Ten epochs on the 59,500 training images of MNIST.
-    alone, side_by_side = (
-        mine.build + mine.first + (5950 - STEPS) * mine.step * members
-        for mine, members in ((timed[0], 1), (ours, MEMBERS))
-    )
-    parts.append(
-        "Plain fit over the population for a member, with building and tracing, over "
-        f"10 epochs of MNIST: {MEMBERS * alone / side_by_side:.1f}."
-    )
-    rows = []
-    for network in ORDINARY:
-        timed = times([*plain(network), population(network, FEW, STEPS_TOGETHER)])
-        rows.append(
-            [
-                network,
-                *(f"{1e3 * mine.step:.2f}" for mine in timed),
-                *(text for mine in timed[:2] for text in ratio(mine, timed[2])),
-            ]
-        )
-    columns = ["network", "plain fit (ms)", "at its best (ms)", "population (ms)"]
-    columns += ["plain / population", "range", "best / population", "range"]
-    title = f"The step of one of {FEW} members, batch {BATCH}"
-    return [*parts, Table(title, columns, rows)]
+BEST = f"population, {STEPS_TOGETHER} together"
 
 
 def plain(network: str) -> list[Way]:
-    """Returns `fit` as Keras gives it, and at its best."""
+    """Returns `fit` as Keras gives it, and at its best.
+
+    Its best is as one would train many networks who knows of TensorFlow's threads.
+    """
     return [
         Way("plain fit", train, (network, 0, 1)),
         Way(
@@ -143,40 +72,35 @@ def plain(network: str) -> list[Way]:
 
 def population(network: str, members: int, together: int) -> Way:
     """Returns a population, as the command line runs it."""
-    label = f"population, {together} together" if together > 1 else "population"
+    label = BEST if together > 1 else "population"
     return Way(label, train, (network, members, together), members, 1, CORES)
 
 
-def times(ways: Sequence[Way]) -> list[Timed]:
-    """Times ways in turn, in processes that stay."""
-    pipes, setups = [], []
+def measure(ways: Sequence[Way]) -> Iterator[Round]:
+    """Times ways in turn, in processes that stay; setting up is in the first round."""
+    pipes: dict[str, list[Connection]] = {}
+    once: dict[str, dict[str, float]] = {}
     for way in ways:
         mine = [
             worker(way.train, way.threads, *way.args, at_once=way.at_once)
             for _ in range(way.processes)
         ]
-        pipes.append(mine)
+        pipes[way.label] = mine
         # Nothing else runs meanwhile.
-        setups.append(np.mean([pipe.recv() for pipe in mine], axis=0))
-    steps: list[list[float]] = [[] for _ in ways]
+        build, first = np.mean([pipe.recv() for pipe in mine], axis=0)
+        once[way.label] = {"build_seconds": build, "first_seconds": first}
     for _ in range(ROUNDS):
-        for way, mine, seconds in zip(ways, pipes, steps, strict=True):
+        values = {}
+        for way in ways:
+            mine = pipes[way.label]
             for pipe in mine:
                 pipe.send("go")
             step = statistics.mean(pipe.recv() for pipe in mine)
-            seconds.append(step / (way.members * way.processes))
-    for pipe in sum(pipes, []):
+            each = {"step_seconds": step / (way.members * way.processes)}
+            values[way.label] = {**each, **once.pop(way.label, {})}
+        yield values
+    for pipe in sum(pipes.values(), []):
         pipe.send(None)
-    return [
-        Timed(float(setup[0]), float(setup[1]), seconds)
-        for setup, seconds in zip(setups, steps, strict=True)
-    ]
-
-
-def ratio(mine: Timed, ours: Timed) -> list[str]:
-    """Returns the ratio of medians, and the range of the rounds' own ratios."""
-    each = [a / b for a, b in zip(mine.steps, ours.steps, strict=True)]
-    return [f"{mine.step / ours.step:.2f}", f"{min(each):.2f} to {max(each):.2f}"]
 
 
 def batches(network: str) -> tuple[np.ndarray, np.ndarray]:
@@ -278,9 +202,7 @@ def train_by_hand(pipe: Connection, members: int) -> None:
     steps_of_all()
     pipe.send((built - begin, time.perf_counter() - built))
     while pipe.recv():
-        begin = time.perf_counter()
-        steps_of_all()
-        pipe.send((time.perf_counter() - begin) / STEPS)
+        pipe.send(timed(steps_of_all) / STEPS)
 
 
 class Clock:
@@ -302,3 +224,99 @@ class Clock:
     def median(self) -> float:
         """Returns the median of their distances."""
         return float(np.median(np.diff(self.ends)))
+
+
+def deep_ways() -> list[Way]:
+    """Returns the ways to train the deep network."""
+    return [
+        *plain(DEEP),
+        *(population(DEEP, MEMBERS, together) for together in (1, STEPS_TOGETHER)),
+        Way("jax.vmap, lax.scan", train_by_hand, (MEMBERS,), MEMBERS),
+    ]
+
+
+def measure_deep() -> Iterator[Round]:
+    """Times the ways to train the deep network, without JAX where it is missing."""
+    with_jax = importlib.util.find_spec("jax") is not None
+    return measure([w for w in deep_ways() if with_jax or w.train is train])
+
+
+def ordinary_ways(network: str) -> list[Way]:
+    """Returns the ways to train another network."""
+    return [*plain(network), population(network, FEW, STEPS_TOGETHER)]
+
+
+def report(measured: Mapping[str, Rounds]) -> list[Part]:
+    """Returns a table of the deep network, and one of the others."""
+    rounds = measured[DEEP]
+    steps = rounds["step_seconds"]
+    step, build, first = (
+        rounds[name].median()
+        for name in ("step_seconds", "build_seconds", "first_seconds")
+    )
+    rows = [
+        [
+            f"{way.label}, {way.members * way.processes}",
+            f"{build[way.label]:.1f}",
+            f"{first[way.label]:.1f}",
+            f"{1e3 * step[way.label]:.2f}",
+            *ratio(steps, way.label, BEST),
+        ]
+        for way in deep_ways()
+        if way.label in steps
+    ]
+    columns = ["way, networks", "build (s)", f"first {STEPS} steps (s)"]
+    columns += ["step of one (ms)", f"/ {BEST}", "range"]
+    # Ten epochs on the 59,500 training images of MNIST.
+    alone, together = (
+        members * (5950 - STEPS) * step[way] + build[way] + first[way]
+        for way, members in (("plain fit", 1), (BEST, MEMBERS))
+    )
+    others = [
+        [
+            network,
+            *(f"{1e3 * s:.2f}" for s in _ordered(rounds["step_seconds"].median())),
+            *ratio(rounds["step_seconds"], "plain fit", BEST),
+            *ratio(rounds["step_seconds"], "plain fit at its best", BEST),
+        ]
+        for network, rounds in measured.items()
+        if network != DEEP
+    ]
+    heads = ["network", "plain fit (ms)", "at its best (ms)", "population (ms)"]
+    heads += ["plain / population", "range", "best / population", "range"]
+    return [
+        Table(f"{DEEP}, batch {BATCH}", columns, rows),
+        "Plain fit over the population for a member, with building and tracing, over "
+        f"10 epochs of MNIST: {MEMBERS * alone / together:.1f}.",
+        Table(f"The step of one of {FEW} members, batch {BATCH}", heads, others),
+    ]
+
+
+def _ordered(step: Any) -> list[float]:
+    return [step[way] for way in ("plain fit", "plain fit at its best", BEST)]
+
+
+EXPERIMENT = benchmark(
+    "population",
+    "a population against plain fit and JAX",
+    report,
+    [
+        Measurement(
+            "population",
+            DEEP,
+            tuple(way.label for way in deep_ways()),
+            measure_deep,
+            ROUNDS,
+        ),
+        *(
+            Measurement(
+                "population",
+                network,
+                tuple(way.label for way in ordinary_ways(network)),
+                functools.partial(measure, ordinary_ways(network)),
+                ROUNDS,
+            )
+            for network in ORDINARY
+        ),
+    ],
+)

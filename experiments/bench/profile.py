@@ -1,13 +1,14 @@
 """What the step of a population is spent on."""
 
-import statistics
+import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
 
+from experiments.bench.measurement import Measurement, Rounds, benchmark
 from experiments.bench.population import (
     CORES,
     DEEP,
@@ -16,20 +17,24 @@ from experiments.bench.population import (
     batches,
     compiled,
 )
-from experiments.bench.timing import BATCH, DEPTH, in_child
+from experiments.bench.timing import BATCH, DEPTH, from_child
 from experiments.engine.trainer import STEPS_TOGETHER
 from experiments.reporting.report import Part, Table
 
 ROUNDS, SIZE = 11, 1024
 
+PARTS = (
+    "products, forward",
+    "products, backward",
+    "biases and activations",
+    "matrices to weights and back, losses, metrics",
+    "Adam",
+    "input, Python and callbacks of `fit`",
+)
+"""The parts of a step. Each is timed with all those before it, as one graph; the
+difference is what it adds, of processor time, to which all that runs at once adds."""
 
-def run() -> list[Part]:
-    """Times a step part by part, and the least that its products could take.
-
-    Each part is timed with all those before it, as one graph, and what it adds is the
-    difference: of processor time, which what runs side by side adds to as well.
-    """
-    return [in_child(_profile, threads=1, at_once=CORES)]
+LARGE = f"products {SIZE}×{SIZE}"
 
 
 def flops(widths: Sequence[int], batch: int) -> int:
@@ -46,44 +51,54 @@ def flops(widths: Sequence[int], batch: int) -> int:
     return 2 * batch * (2 * first + 3 * sum(others))
 
 
-def _profile(pipe: Connection) -> None:
+def measure(pipe: Connection) -> None:
+    """Times a step part by part, and products that nothing disturbs."""
     import tensorflow as tf
 
     from experiments.engine import networks
 
-    hidden = networks.alternating(DEPTH)
     population = compiled(DEEP, MEMBERS, STEPS_TOGETHER)
     data = batches(DEEP)
     population.fit(*data, batch_size=BATCH, verbose=0)
+    hidden = networks.alternating(DEPTH)
     bare = networks.feedforward(784, 10, hidden, "zeros", "linear")
     x, y = (tf.constant(array[:BATCH]) for array in data)
-    parts = graphs(population, bare, x, y)
     square = tf.random.normal((SIZE, SIZE))
-    multiply = tf.function(lambda a: a @ a)
-    calls: dict[str, Callable[[], Any]] = {
-        **{name: times_over(part) for name, part in parts.items()},
-        "input, Python and callbacks of `fit`": lambda: population.fit(
-            *data, batch_size=BATCH, verbose=0
-        ),
-        "large products": times_over(lambda: multiply(square)),
-    }
+    multiply: Callable[[Any], Any] = tf.function(lambda a: a @ a)
+    parts = [
+        *(times_over(part) for part in graphs(population, bare, x, y)),
+        lambda: population.fit(*data, batch_size=BATCH, verbose=0),
+    ]
+    calls: dict[str, Callable[[], Any]] = dict(zip(PARTS, parts, strict=True))
+    calls[LARGE] = times_over(lambda: multiply(square))
     for call in calls.values():
         call()  # It is traced.
-    rounds = [[processor_time(call) for call in calls.values()] for _ in range(ROUNDS)]
-    *ends, large = (statistics.median(seconds) for seconds in zip(*rounds, strict=True))
-    work, speed = MEMBERS * flops([784, *hidden, 10], BATCH), 2 * SIZE**3 / large
+    for _ in range(ROUNDS):
+        pipe.send(
+            {way: {"step_seconds": processor_time(call)} for way, call in calls.items()}
+        )
+
+
+def report(measured: Mapping[str, Rounds]) -> list[Part]:
+    """Returns what each part adds, and the least that the products could take."""
+    from experiments.engine import networks
+
+    ((subject, rounds),) = measured.items()
+    medians = rounds["step_seconds"].median()
+    ends = [medians[part] for part in PARTS]
+    work = MEMBERS * flops([784, *networks.alternating(DEPTH), 10], BATCH)
+    speed = 2 * SIZE**3 / medians[LARGE]
     least = f"least for its {work / 1e9:.2f} GFLOP, at the {speed / 1e9:.0f} GFLOP/s "
-    least += f"of products {SIZE}×{SIZE}"
+    least += f"of {LARGE}"
     rows = [
         [name, f"{1e3 * seconds:.1f}", f"{100 * seconds / ends[-1]:.0f}"]
         for name, seconds in [
-            *zip(calls, np.diff(ends, prepend=0.0), strict=False),
+            *zip(PARTS, np.diff(ends, prepend=0.0), strict=True),
             ("the whole step", ends[-1]),
             (least, work / speed),
         ]
     ]
-    title = f"A step of {MEMBERS} members, {DEEP}, batch {BATCH}, of {CORES} cores"
-    pipe.send(Table(title, ["part", "processor time (ms)", "%"], rows))
+    return [Table(f"A step of {subject}", ["part", "processor time (ms)", "%"], rows)]
 
 
 def times_over(step: Callable[[], Any]) -> Callable[[], None]:
@@ -103,8 +118,8 @@ def processor_time(steps: Callable[[], Any]) -> float:
     return (time.process_time() - start) / STEPS
 
 
-def graphs(population: Any, bare: Any, x: Any, y: Any) -> dict[str, Callable[[], Any]]:
-    """Returns graphs of a population's step, each with one part more than the last.
+def graphs(population: Any, bare: Any, x: Any, y: Any) -> list[Callable[[], Any]]:
+    """Returns graphs of a population's step, each with one of `PARTS` more.
 
     Args:
         population: A `Population` of dense networks that has trained.
@@ -157,10 +172,26 @@ def graphs(population: Any, bare: Any, x: Any, y: Any) -> dict[str, Callable[[],
         traced = tf.function(part, autograph=False)
         return lambda: traced(x, y)
 
-    return {
-        "products, forward": graph(lambda x, y: through(products, kernels, x)),
-        "products, backward": graph(lambda x, y: gradients(products, kernels, x)),
-        "biases and activations": graph(lambda x, y: gradients(stack, split, x)),
-        "matrices to weights and back, losses, metrics": graph(with_loss),
-        "Adam": graph(lambda x, y: population.train_step((x, y))),
-    }
+    return [
+        graph(lambda x, y: through(products, kernels, x)),
+        graph(lambda x, y: gradients(products, kernels, x)),
+        graph(lambda x, y: gradients(stack, split, x)),
+        graph(with_loss),
+        graph(lambda x, y: population.train_step((x, y))),
+    ]
+
+
+EXPERIMENT = benchmark(
+    "profile",
+    "what a step of a population spends its time on",
+    report,
+    [
+        Measurement(
+            "profile",
+            f"{MEMBERS} members, {DEEP}, batch {BATCH}",
+            (*PARTS, LARGE),
+            functools.partial(from_child, measure, 1, at_once=CORES),
+            ROUNDS,
+        )
+    ],
+)

@@ -2,30 +2,29 @@
 
 import multiprocessing
 import os
-import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
-
-from experiments.reporting.report import Table
 
 DEPTH, BATCH, ROUNDS = 120, 100, 5
 
 
 def interleaved(
     calls: Mapping[str, Callable[[], Any]], rounds: int
-) -> dict[str, float]:
-    """Returns the median seconds of each call, made in turn."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
+) -> Iterator[dict[str, float]]:
+    """Yields the seconds of each call, made in turn, after one that does not count."""
     for call in calls.values():
         call()
     for _ in range(rounds):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
+        yield {name: timed(call) for name, call in calls.items()}
+
+
+def timed(call: Callable[[], Any]) -> float:
+    """Returns the seconds that a call takes."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
 
 
 def worker(
@@ -58,9 +57,16 @@ def worker(
     return here
 
 
-def in_child(
-    target: Callable[..., None], threads: int | None, at_once: int | None = None
-) -> Table:
-    """Runs something in a process of its own, and returns the table that it sends."""
-    table: Table = worker(target, threads, at_once=at_once).recv()
-    return table
+def from_child(
+    target: Callable[..., None],
+    threads: int | None,
+    *args: Any,
+    at_once: int | None = None,
+) -> Iterator[Any]:
+    """Runs something in a process of its own, and yields all that it sends."""
+    pipe = worker(target, threads, *args, at_once=at_once)
+    while True:
+        try:
+            yield pipe.recv()
+        except EOFError:
+            return

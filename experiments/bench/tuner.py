@@ -1,36 +1,25 @@
 """`PopulationTuner` against KerasTuner's own grid search."""
 
 import tempfile
-import time
+from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
-from experiments.bench.timing import worker
+from experiments.bench.measurement import Measurement, Round, Rounds, benchmark
+from experiments.bench.timing import timed, worker
 from experiments.reporting.report import Part, Table
 
-
-def run() -> list[Part]:
-    """Counts trials an hour of the tuner and of KerasTuner's own grid search."""
-    each = {}
-    for kind, threads in (("grid", None), ("population", 1)):
-        pipe = worker(_tune, threads, kind)
-        each[kind] = pipe.recv()
-    rows = [
-        [kind, str(trials), f"{seconds:.0f}", f"{3600 * trials / seconds:.0f}"]
-        for kind, (trials, seconds) in each.items()
-    ]
-    rate = {kind: trials / seconds for kind, (trials, seconds) in each.items()}
-    return [
-        Table(
-            "The same grid: 20 hidden layers, digits, 5 epochs, 3 seeds a trial",
-            ["tuner", "trials", "seconds", "trials an hour"],
-            rows,
-        ),
-        f"Ratio of trials an hour: {rate['population'] / rate['grid']:.1f}.",
-    ]
+THREADS = {"grid": None, "population": 1}
+"""Ways, and the threads that an operation has there."""
 
 
-def _tune(pipe: Connection, kind: str) -> None:
+def measure() -> Iterator[Round]:
+    """Searches the same grid both ways."""
+    yield {way: worker(tune, threads, way).recv() for way, threads in THREADS.items()}
+
+
+def tune(pipe: Connection, way: str) -> None:
+    """Searches a grid."""
     import keras
     import keras_tuner
 
@@ -50,13 +39,43 @@ def _tune(pipe: Connection, kind: str) -> None:
     oracle = keras_tuner.oracles.GridSearchOracle("val_accuracy")
     fit = {"epochs": 5, "batch_size": 32, "validation_split": 0.15, "verbose": 0}
     with tempfile.TemporaryDirectory() as folder:
-        made: Any
-        if kind == "population":
-            made = PopulationTuner(oracle, hypermodel, seeds=3, directory=folder)
+        tuner: Any
+        if way == "population":
+            tuner = PopulationTuner(oracle, hypermodel, seeds=3, directory=folder)
         else:
-            made = keras_tuner.Tuner(
+            tuner = keras_tuner.Tuner(
                 oracle, hypermodel, executions_per_trial=3, directory=folder
             )
-        start = time.perf_counter()
-        made.search(x, y, **fit)
-        pipe.send((len(made.oracle.trials), time.perf_counter() - start))
+        seconds = timed(lambda: tuner.search(x, y, **fit))
+        pipe.send({"trials": len(tuner.oracle.trials), "search_seconds": seconds})
+
+
+def report(measured: Mapping[str, Rounds]) -> list[Part]:
+    """Returns a row for each way, and their ratio."""
+    ((subject, rounds),) = measured.items()
+    trials, seconds = (rounds[name].median() for name in ("trials", "search_seconds"))
+    rate = 3600 * trials / seconds
+    rows = [
+        [way, f"{trials[way]:.0f}", f"{seconds[way]:.0f}", f"{rate[way]:.0f}"]
+        for way in THREADS
+    ]
+    columns = ["tuner", "trials", "seconds", "trials an hour"]
+    return [
+        Table(f"The same grid: {subject}", columns, rows),
+        f"Ratio of trials an hour: {rate['population'] / rate['grid']:.1f}.",
+    ]
+
+
+EXPERIMENT = benchmark(
+    "tuner",
+    "trials an hour, against KerasTuner",
+    report,
+    [
+        Measurement(
+            "tuner",
+            "20 hidden layers, digits, 5 epochs, 3 seeds a trial",
+            tuple(THREADS),
+            measure,
+        )
+    ],
+)

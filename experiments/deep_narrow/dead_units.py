@@ -13,6 +13,9 @@ from experiments.engine.ledger import Ledger
 from keras_inits import DeadUnitMonitor
 from keras_inits.tuning import active_values
 
+LOOKED_AT = 2000
+"""Samples over which dead units are counted."""
+
 _PREFIX = "dead_"
 
 

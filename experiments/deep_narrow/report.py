@@ -15,19 +15,20 @@ from experiments.reporting.report import Part, Table, mean_sd
 _VALUES = "values."
 
 
-def report(
-    results: Results, folder: Path, *, title: str, chance: float, samples: int
-) -> list[Part]:
+def report(results: Results, folder: Path) -> list[Part]:
     """Tables of all trials, whether epsilon matters, and pictures.
 
     Args:
-        results: Of trials that `TrialRecorder` has recorded.
+        results: Of one `Search`, and of its trials.
         folder: Where pictures go.
-        title: What was searched.
-        chance: Accuracy of always guessing the largest class, a fraction.
-        samples: How many samples dead units were counted over.
     """
-    points = _points(results)
+    (search,) = results.cells
+    title = search.name
+    frame = results.frame
+    of_search = frame["chance"].notna()
+    chance = float(frame["chance"][of_search].iloc[0])
+    trials = Results(results.cells, frame[~of_search], results.described)
+    points = _points(trials)
     parts: list[Part] = []
     for network, of_network in plots.by_network(points).items():
         rows = [
@@ -53,14 +54,14 @@ def report(
         "A seed counts as trained above one and a half times chance "
         f"({100 * chance:.1f} %). Accuracy is that after the last epoch on 15 % of the "
         "samples, drawn anew for each seed and shared by all initializers. Dead units "
-        f"are active for none of the samples (the first {samples} of them) after "
-        "the last epoch; their part is a mean over seeds."
+        f"are active for none of the first {dead_units.LOOKED_AT} samples after the "
+        "last epoch; their part is a mean over seeds."
     )
     parts.append(plots.scores(points, chance, title, folder / "accuracy.png"))
     if over_epsilon := plots.epsilon(points, title, folder / "epsilon.png"):
         parts.append(over_epsilon)
-    values = [_values(row) for row in results.rows]
-    frame = results.frame.assign(
+    values = [_values(row) for row in trials.rows]
+    frame = trials.frame.assign(
         network=[plots.network(of_row) for of_row in values],
         label=[plots.label(of_row) for of_row in values],
     )

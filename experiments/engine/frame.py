@@ -17,7 +17,8 @@ class Results:
     """What is known of the runs that some cells describe.
 
     Args:
-        cells: They have `describe()`, a list of descriptions of runs.
+        cells: They have `describe()`, a list of descriptions of runs, and, if they
+            choose others while they run, `chose(run)`, which knows those.
         frame: A row for each run and epoch, under the `key` of its run: the description
             in columns, one for each value of a nested dictionary, `None` where a
             run has no such value; `epoch`, counted from 0; the quantities, NaN where
@@ -111,7 +112,7 @@ def read_ledger(
                 versions = provenance.sentence(row["versions"])
                 yield {"epoch": row["epoch"], **values, "versions": versions}
 
-    return _results(cells, rows)
+    return _results(cells, rows, ledger.descriptions)
 
 
 def read_csv(path: Path, cells: Sequence[Any]) -> Results:
@@ -138,7 +139,7 @@ def read_csv(path: Path, cells: Sequence[Any]) -> Results:
             values = {name: float(row[name]) for name in quantities if row[name]}
             yield {"epoch": int(row["epoch"]), **values, "versions": row["versions"]}
 
-    return _results(cells, rows)
+    return _results(cells, rows, lambda: _descriptions(table[described]))
 
 
 def write_csv(results: Results, path: Path) -> Path:
@@ -160,8 +161,13 @@ def write_csv(results: Results, path: Path) -> Path:
 def _results(
     cells: Sequence[Any],
     rows: Callable[[Mapping[str, Any]], Iterable[Mapping[str, Any]]],
+    recorded: Callable[[], list[dict[str, Any]]],
 ) -> Results:
     runs = {key(run): run for cell in cells for run in cell.describe()}
+    if choosing := [cell for cell in cells if hasattr(cell, "chose")]:
+        for run in recorded():
+            if any(cell.chose(run) for cell in choosing):
+                runs.setdefault(key(run), run)
     present = [(run, row) for run, about in runs.items() for row in rows(about)]
     columns = list(dict.fromkeys(n for run in runs.values() for n in flatten(run)))
     quantities = dict.fromkeys(name for _, row in present for name in row)
@@ -180,6 +186,33 @@ def _results(
     frame = pd.DataFrame(series, index=index)
     frame["versions"] = frame.pop("versions")  # The last column.
     return Results(cells, frame, len(runs))
+
+
+def _descriptions(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Returns the descriptions that a file has, of values as they were.
+
+    A column is of text where one of its values is no JSON.
+    """
+    columns = {str(name): _parsed(table[name]) for name in table}
+    runs: dict[str, dict[str, Any]] = {}
+    for values in zip(*columns.values(), strict=True):
+        run: dict[str, Any] = {}
+        for name, value in zip(columns, values, strict=True):
+            *groups, last = name.split(".")
+            inner = run
+            for group in groups if value is not None else ():
+                inner = inner.setdefault(group, {})
+            if value is not None:
+                inner[last] = value
+        runs.setdefault(key(run), run)
+    return list(runs.values())
+
+
+def _parsed(column: Iterable[str]) -> list[Any]:
+    try:
+        return [json.loads(text) if text else None for text in column]
+    except ValueError:
+        return [text or None for text in column]
 
 
 def _text(value: Any) -> str:

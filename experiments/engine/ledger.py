@@ -239,6 +239,25 @@ class Ledger:
             if index == row["epoch"] + 1 == row.get("epochs")
         ]
 
+    def forget_other_versions(self, runs: Iterable[Mapping[str, Any]]) -> None:
+        """Removes those of some runs that were not made by the code as it is now.
+
+        Code that differs from its commit is other code each time. What was made on
+        another backend stays.
+        """
+        now = provenance.versions()
+        backend = json.loads(now)["backend"]
+        clean = not (provenance.commit() or "-dirty").endswith("-dirty")
+        with self._transaction("IMMEDIATE") as database:
+            for run in runs:
+                query = "SELECT id, versions FROM runs WHERE description = ?"
+                row = database.execute(query, (_canonical("run", run),)).fetchone()
+                if row is None or json.loads(row[1])["backend"] != backend:
+                    continue
+                if not (clean and row[1] == now):
+                    database.execute("DELETE FROM scores WHERE run = ?", row[:1])
+                    database.execute("DELETE FROM runs WHERE id = ?", row[:1])
+
     def save(self, path: str | Path) -> None:
         """Writes a gzipped copy of the whole ledger, for `merge`."""
         with tempfile.TemporaryDirectory() as folder:

@@ -94,6 +94,11 @@ class Cell:
         return 2 if self.depth > 1 else 1
 
     @property
+    def name(self) -> str:
+        """What it is, in a few words."""
+        return f"{self.dataset}, {self.activation}, {self.hidden}"
+
+    @property
     def rows_per_run(self) -> int:
         """Epochs that the ledger has of a run that is finished."""
         return self.epochs

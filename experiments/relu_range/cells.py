@@ -70,6 +70,11 @@ class Cell:
         return f"{self.width}x{self.depth}"
 
     @property
+    def name(self) -> str:
+        """What it is, in a few words."""
+        return f"{self.dataset}, {self.activation}, {self.loss}, {self.hidden}"
+
+    @property
     def rows_per_run(self) -> int:
         """Epochs that the ledger has of a run that is finished."""
         return 1

@@ -89,6 +89,11 @@ class Cell:
         return np.linspace(0, self.depth, count).round().astype(int).tolist()
 
     @property
+    def name(self) -> str:
+        """What it is, in a few words."""
+        return f"{self.dataset}, {self.activation}, {self.hidden}"
+
+    @property
     def rows_per_run(self) -> int:
         """Epochs that the ledger has of a run that is finished: one for each step."""
         return len(self.steps)

@@ -147,7 +147,7 @@ def test_search_writes_table_pictures_and_report(tmp_path):
     points = {tuple(cell.strip() for cell in cells) for cells in table}
     ours = "lee_qr, householder"
     assert points >= {(ours, "0.1"), (ours, "1"), ("he_normal", "")}
-    (file,) = tmp_path.glob("search-*/search-*.csv")
+    (file,) = tmp_path.glob("deep-narrow-*/deep-narrow-*.csv")
     assert printed_paths(done.stdout, tmp_path) == [
         "accuracy.png",
         "epsilon.png",
@@ -156,17 +156,20 @@ def test_search_writes_table_pictures_and_report(tmp_path):
         file.name,
     ]
     with open(file) as rows:
-        trials = list(csv.DictReader(rows))
+        search, *trials = csv.DictReader(rows)
+    assert search["chance"] == str(round(183 / 1797, 7)) and not search["dead_1"]
     dead = [trial[f"dead_{layer}"] for trial in trials for layer in (1, 2)]
     assert len(dead) == 3 * 2 * 2  # Points, seeds and hidden layers.
     assert all(0 <= float(fraction) <= 1 for fraction in dead)
     assert "A seed counts as trained" in done.stdout
-    again = cli("search", *SEARCH, "--results", tmp_path)
-    assert again.exit_code == 0 and "taken" not in again.stdout, again.output
+    text = (file.parent / "report.md").read_text("utf-8")
+    (command,) = re.findall("`python -m experiments (.+?)`", text)
+    again = cli(*command.split(), "--results", tmp_path)
+    assert again.exit_code == 0 and "there already" in again.stdout, again.output
     # What is searched otherwise is another search.
     other = cli("search", *SEARCH, "--seeds", "1", "--results", tmp_path)
     assert other.exit_code == 0, other.output
-    assert len([*tmp_path.glob("search-*")]) == 2
+    assert len([*tmp_path.glob("deep-narrow-*")]) == 2
 
 
 def test_search_over_networks_answers_for_each_of_them(tmp_path):
@@ -177,7 +180,7 @@ def test_search_over_networks_answers_for_each_of_them(tmp_path):
     search = ("deep-narrow", *depths, *initializers, *values, *size)
     done = cli("search", *search, "--results", tmp_path)
     assert done.exit_code == 0, done.output
-    (report,) = tmp_path.glob("search-*/report.md")
+    (report,) = tmp_path.glob("deep-narrow-*/report.md")
     text = report.read_text("utf-8")
     for network in ("1 layer", "2 layers"):
         assert f", {network}**" in text
@@ -185,20 +188,6 @@ def test_search_over_networks_answers_for_each_of_them(tmp_path):
     assert len(re.findall(r"ε between 0.01 and 10 (matters|makes no)", text)) == 4
     assert len(re.findall(r"^\| lee_qr, ", text, re.MULTILINE)) == 2 * 2 * 3
     assert text.count("| he_normal |") == 2
-
-
-def test_monitor_writes_a_heat_map_and_a_table_for_each_initializer(tmp_path):
-    arguments = ("--dataset", "digits", "--depth", "3", "--epochs", "2")
-    done = cli("monitor", *arguments, "--results", tmp_path)
-    assert done.exit_code == 0, done.output
-    names = [
-        f"{name}.{end}" for name in ("he_normal", "lee_qr") for end in ("png", "csv")
-    ]
-    paths = [tmp_path / "monitor" / name for name in names]
-    assert done.stdout.split()[-4:] == [str(path) for path in paths]
-    with open(paths[3]) as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 2 * 4 and {row["dead_fraction"] for row in rows[:3]} == {"0.0"}
 
 
 # What a user gets wrong
@@ -220,6 +209,7 @@ def test_monitor_writes_a_heat_map_and_a_table_for_each_initializer(tmp_path):
         ("report lee-table2 --epochs 1", "--preset desk --epochs 1"),
         ("report lee-table2 --preset smok", "smoke"),
         ("report deep-narrow", "search deep-narrow"),
+        ("report bench-tuner", "bench tuner"),
         ("run skorski-hessian --preset smoke --method he", "methods"),
         ("run lee-protocol --preset smoke", "preset=smoke"),
         ("search deep-narow", "deep-narrow"),

@@ -17,7 +17,8 @@ PAPERS = (
     "bench",
 )
 BELOW = {
-    "__main__": {"registry", "experiment", "reporting", "engine"},
+    # The options of `search` are those of one search.
+    "__main__": {"registry", "deep_narrow", "experiment", "reporting", "engine"},
     "registry": {"experiment", *PAPERS},
     **{paper: {"experiment", "reporting", "engine"} for paper in PAPERS},
     "experiment": {"reporting", "engine"},

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from experiments import lee2024, registry
-from experiments.engine import datasets, networks
+from experiments.engine import datasets, frame, networks
 from experiments.experiment import PRESETS, Options
 from experiments.lee2024 import cells as lee
 
@@ -111,5 +111,11 @@ def test_every_experiment_is_run_by_a_command_of_its_own():
     known = {command: registry.of_command(command) for command in ("search", "score")}
     assert list(known["search"]) == ["lee-protocol", "deep-narrow"]
     assert known["score"]["diagnose"] is registry.find("diagnose-score")
+
+
+def test_every_cell_of_everything_describes_its_runs():
     for experiment in registry.ALL.values():
-        assert (experiment.start is None) != (experiment.report is None)
+        for preset in experiment.cells:
+            for cell in experiment.select(preset):
+                assert cell.name and cell.rows_per_run >= 1
+                assert all(frame.key(run) for run in cell.describe())

@@ -1,11 +1,17 @@
 """What the benchmarks compare is the same work."""
 
+import json
+import os
+
 import keras
 import numpy as np
 import pytest
 
-from experiments.bench import exactness, jax_vmap, population, profile
-from experiments.engine import networks
+from experiments.bench import jax_vmap, population, profile
+from experiments.bench.measurement import Measurement, benchmark, ratio
+from experiments.engine import networks, provenance
+from experiments.engine.ledger import Ledger
+from experiments.reporting.report import Table
 
 
 def test_by_hand_in_jax_members_take_the_steps_of_plain_fit():
@@ -36,10 +42,71 @@ def test_by_hand_in_jax_members_take_the_steps_of_plain_fit():
             np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
-def test_ratios_are_of_medians_and_their_range_is_of_rounds():
-    mine = population.Timed(1.0, 1.0, [2.0, 8.0, 4.0])
-    ours = population.Timed(1.0, 1.0, [1.0, 2.0, 4.0])
-    assert population.ratio(mine, ours) == ["2.00", "1.00 to 4.00"]
+def measured():
+    yield {
+        "alone": {"step_seconds": 2.0, "build_seconds": 9.0},
+        "ours": {"step_seconds": 1.0},
+    }
+    yield {"alone": {"step_seconds": 8.0}, "ours": {"step_seconds": 2.0}}
+    yield {"alone": {"step_seconds": 4.0}, "ours": {"step_seconds": 4.0}}
+
+
+def reported(rounds):
+    steps = rounds["a network"]["step_seconds"]
+    build = rounds["a network"]["build_seconds"]["alone"].max()
+    return [
+        Table(
+            "Steps",
+            ["ratio", "range", "build"],
+            [[*ratio(steps, "alone", "ours"), str(build)]],
+        )
+    ]
+
+
+def test_a_benchmark_is_measured_into_the_ledger_and_reported_from_its_csv(tmp_path):
+    cell = Measurement("toy", "a network", ("alone", "ours"), measured, rounds=3)
+    experiment = benchmark("toy", "a toy", reported, [cell])
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    assert ledger.missing(cell.describe(), cell.rows_per_run) == cell.describe()
+    cell.train(cell.describe(), ledger)
+    assert not ledger.missing(cell.describe(), cell.rows_per_run)
+    (table, *_), _ = experiment.publication("desk").write(tmp_path)
+    assert table.rows == [["2.00", "1.00 to 4.00", "9.0"]]
+    text = (tmp_path / "bench-toy" / "report.md").read_text("utf-8")
+    assert f"On {os.cpu_count()} cores" in text
+    ledger.path.unlink()
+    experiment.publication("desk").write(tmp_path)
+    assert (tmp_path / "bench-toy" / "report.md").read_text("utf-8") == text
+
+
+def test_what_other_code_has_measured_is_forgotten(monkeypatch):
+    cell = Measurement("toy", "a network", ("alone", "ours"), measured, rounds=3)
+    ledger = Ledger(":memory:")
+    other = {"seed": 0}
+    ledger.record([ledger.begin(other)], 0, {"loss": [1.0]})
+    commit = "0" * 40
+    monkeypatch.setattr(provenance, "commit", lambda: commit)
+    backend = "tensorflow"
+    monkeypatch.setattr(
+        provenance,
+        "versions",
+        lambda: json.dumps({"commit": commit, "backend": backend}),
+    )
+    cell.train(cell.describe(), ledger)
+    ledger.forget_other_versions(cell.describe())
+    assert not ledger.missing(cell.describe(), 3)
+    commit = "1" * 40
+    ledger.forget_other_versions(cell.describe())
+    assert ledger.missing(cell.describe(), 3) == cell.describe()
+    cell.train(cell.describe(), ledger)
+    backend = "jax"
+    ledger.forget_other_versions(cell.describe())
+    assert not ledger.missing(cell.describe(), 3)
+    backend = "tensorflow"
+    commit += "-dirty"
+    ledger.forget_other_versions(cell.describe())
+    assert ledger.missing(cell.describe(), 3) == cell.describe()
+    assert ledger.epochs(other) == 1
 
 
 @pytest.mark.parametrize("network", population.ORDINARY)
@@ -66,7 +133,7 @@ def test_the_parts_of_a_profile_are_those_of_the_step(monkeypatch):
         model, bare, *map(keras.ops.convert_to_tensor, (x[:10], y[:10]))
     )
     before = model.get_weights()
-    results = [part() for part in parts.values()]
+    results = [part() for part in parts]
     products, gradients, _, step, _ = results
     assert np.isfinite(products)
     assert [len(part) for part in gradients] == [3] * len(gradients)  # Kernels.
@@ -75,10 +142,3 @@ def test_the_parts_of_a_profile_are_those_of_the_step(monkeypatch):
     assert len(metrics) == len(model.member_metrics.states)
     # The last part is the step itself, Adam included.
     assert np.abs(model.get_weights()[0] - before[0]).max() > 0
-
-
-def test_exactness_writes_its_cases_and_a_report(tmp_path):
-    exactness.run(1, 0, tmp_path)
-    backend = keras.backend.backend()
-    names = [f"cases-{backend}-0.csv", f"report-{backend}-0.md"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == names

@@ -1,11 +1,16 @@
 """Tests of what a search concludes."""
 
+import dataclasses
+
 import matplotlib.image
 import numpy as np
 import pytest
 
+from experiments import deep_narrow
 from experiments.deep_narrow import plots
 from experiments.deep_narrow.report import epsilon_matters
+from experiments.deep_narrow.search import Search
+from experiments.engine.ledger import Ledger
 
 
 def result(epsilon, scores, **values):
@@ -56,3 +61,39 @@ def test_a_picture_over_epsilon_needs_two_values(tmp_path):
     assert not path.exists()
     assert plots.epsilon([at(0.1), at(1.0)], "a title", path) == path
     assert matplotlib.image.imread(path).std() > 0
+
+
+def test_a_search_is_reported_from_its_csv_alone(tmp_path):
+    small = {"depth": (1, 2), "width": ("4", "10-6"), "initializer": ("he_normal",)}
+    experiment = deep_narrow.search(epochs=1, seeds=2, batch_size=256, **small)
+    (cell,) = experiment.cells["desk"]
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    # A trial of another search is not one of its own.
+    other = dataclasses.replace(cell, epochs=2)
+    ledger.record(
+        [ledger.begin(other.describe()[0] | {"values": {}, "seed": 0})], 0, {"x": [1.0]}
+    )
+    cell.train(cell.describe(), ledger)
+    assert not ledger.missing(cell.describe(), cell.rows_per_run)
+    shown, written = experiment.publication("desk").write(tmp_path)
+    assert sum(len(getattr(part, "rows", [])) for part in shown) == 4
+    texts = [path.read_text("utf-8") for path in written if path.suffix == ".md"]
+    for path in [*written[:-1], ledger.path]:
+        path.unlink()
+    _, again = experiment.publication("desk").write(tmp_path)
+    assert [p.read_text("utf-8") for p in again if p.suffix == ".md"] == texts
+    assert "| 10-6 |" not in texts[0] and "1 layer of 10-6" in texts[0]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"oracle": "gird"},
+        {"scaling": "unti"},
+        {"initializer": ("he_nromal",)},
+        {"width": ("10,6",)},
+    ],
+)
+def test_what_a_search_cannot_be_is_said_before_it_begins(options):
+    with pytest.raises(ValueError, match="Received"):
+        Search(**options)
