@@ -9,10 +9,7 @@ EXPERIMENTS = (
         "how often diagnose is right: its predictions beside real training",
         "keras_inits.diagnose",
         report.report,
-        {
-            "smoke": cells.cells({"fitted": [("relu", (16,)), ("tanh", (8, 8))]}),
-            "desk": cells.cells(),
-        },
+        {"desk": cells.cells()},
         command="score diagnose",
     ),
 )

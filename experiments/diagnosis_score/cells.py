@@ -1,100 +1,121 @@
 """Networks that `diagnose` predicts, and that are then trained."""
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import hashlib
+import itertools
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
-from experiments.engine import datasets, networks
+from experiments.diagnosis_score import networks
+from experiments.diagnosis_score.tasks import Task, task
 from experiments.engine.ledger import Ledger
-from keras_inits import Population, diagnose
-from keras_inits.diagnostics import Objective
+from keras_inits import Population
 from keras_inits.population import ENGINE, MemberLearningRates
 
-STEPS, BATCH, SAMPLES = 224, 32, 512  # Four epochs of the digits.
-RATES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-OPTIMIZERS = {"SGD": keras.optimizers.SGD, "Adam": keras.optimizers.Adam}
-
-DIAGNOSIS = 1
-"""Revision of what `diagnose` predicts; another makes other runs."""
-
+STEPS, BATCH = 320, 32
+SCALES = (0.01, 0.1, 1.0, 10.0, 100.0)
+RATES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+OPTIMIZERS: dict[str, Any] = {
+    "SGD": keras.optimizers.SGD,
+    "momentum": functools.partial(keras.optimizers.SGD, momentum=0.9),
+    "Adam": keras.optimizers.Adam,
+    "RMSprop": keras.optimizers.RMSprop,
+    "Lion": keras.optimizers.Lion,
+}
 INITIALIZERS: dict[str, Any] = {
-    **{
-        name: name
-        for name in (
-            "he_normal",
-            "glorot_uniform",
-            "lecun_normal",
-            "orthogonal",
-            "lee_qr",
-            "zer_o",
-            "yilmaz_poli",
-            "random_ep",
-            "random_normal",
-        )
-    },
-    # Configs: of one object, layers of one shape would get the same weights.
+    "he_normal": "he_normal",
+    "glorot_uniform": "glorot_uniform",
+    "lee_qr": "lee_qr",
+    "random_normal": "random_normal",
+    # A config: of one object, layers of one shape would get the same weights.
     "N(0, 1)": {"class_name": "RandomNormal", "config": {"stddev": 1.0}},
-    "U(-1, 1)": {
-        "class_name": "RandomUniform",
-        "config": {"minval": -1.0, "maxval": 1.0},
-    },
 }
 
-# The thresholds of `diagnose` were chosen on the first half.
-ARCHITECTURES: dict[str, list[tuple[str, tuple[int, ...]]]] = {
-    "fitted": [
-        ("relu", (64, 64)),
-        ("relu", (32,) * 20),
-        ("relu", networks.alternating(60)),
-        ("tanh", (24, 24)),
-        ("tanh", networks.alternating(30)),
-        ("sigmoid", (32,) * 4),
-        ("selu", (32,) * 3),
-    ],
-    "held out": [
-        ("relu", (24,)),
-        ("relu", (48,) * 8),
-        ("relu", networks.alternating(40)),
-        ("tanh", (32,) * 6),
-        ("tanh", networks.alternating(16)),
-        ("sigmoid", (40,) * 2),
-        ("selu", (24,) * 12),
-    ],
+NETWORKS: dict[str, tuple[tuple[str, str], ...]] = {
+    "fitted": (
+        ("digits", "relu 64-64"),
+        ("digits", "relu 10-6x60"),
+        ("digits", "sigmoid 32x4"),
+        ("digits, images", "conv relu 8-16"),
+        ("wine", "tanh 16"),
+        ("breast cancer", "relu 16"),
+        ("breast cancer", "selu 24x12"),
+        ("circles", "relu 16"),
+        ("diabetes", "relu 32-32"),
+        ("diabetes", "tanh 24x6"),
+        ("digits, autoencoder", "relu 32-8-32"),
+        ("digits, rows", "LSTM 16"),
+        ("balance", "RNN 16"),
+    ),
+    "looked at": (
+        ("fashion_mnist", "relu 48x8"),
+        ("fashion_mnist", "tanh 24-16"),
+        ("digits, images", "conv tanh 8-8-16"),
+        ("iris", "relu 16-16"),
+        ("iris", "gelu 20x10"),
+        ("moons", "sigmoid 16-16"),
+        ("moons", "relu 10x20"),
+        ("wine, colour", "relu 64-64"),
+        ("wine, colour", "sigmoid 32"),
+        ("wine, autoencoder", "tanh 12-4-12"),
+        ("frequency", "GRU 16"),
+        ("frequency", "LSTM 12-8"),
+    ),
+    "judged": (
+        ("mnist", "relu 10-6x30"),
+        ("mnist", "sigmoid 40-40"),
+        ("mnist", "norm relu 64-64"),
+        ("mnist", "elu 32x10"),
+        ("mnist, images", "conv relu 6-12"),
+        ("iris", "tanh 10-6x16"),
+        ("wine", "relu 32x3"),
+        ("spirals", "relu 32-32"),
+        ("spirals", "tanh 24x3"),
+        ("breast cancer", "gelu 20x8"),
+        ("Friedman", "relu 24x4"),
+        ("Friedman", "selu 32-32"),
+        ("fashion_mnist, autoencoder", "relu 64-16-64"),
+        ("breast cancer, autoencoder", "sigmoid 20-10-20"),
+        ("mnist, rows", "GRU 16"),
+        ("balance", "LSTM 8"),
+    ),
 }
+"""Tasks and networks. Thresholds of `diagnose` were chosen on the first third alone."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A network on the digits, under all initializers, optimizers and rates.
+    """A network on a task, under all initializers, optimizers and rates.
+
+    An optimizer goes with one scale of the inputs, another in each network.
 
     Args:
-        half: A key of `ARCHITECTURES`.
-        activation: Of the hidden layers.
-        widths: Of the hidden layers.
+        third: A key of `NETWORKS`.
+        task: A key of `tasks.TASKS`.
+        network: A name for `networks.build`.
+        place: Counts the networks: turns the scales.
     """
 
-    half: str
-    activation: str
-    widths: tuple[int, ...]
+    third: str
+    task: str
+    network: str
+    place: int
+
+    @property
+    def name(self) -> str:
+        """What it is, in a few words."""
+        return f"{self.third}, {self.task}, {self.network}"
 
     @property
     def dataset(self) -> str:
-        """Name of the data set."""
-        return "digits"
-
-    @property
-    def hidden(self) -> str:
-        """The hidden layers, in short.
-
-        Examples:
-            >>> Cell("fitted", "relu", (10, 6, 10)).hidden
-            '3 of 10-6'
-        """
-        return f"{len(self.widths)} of {'-'.join(map(str, dict.fromkeys(self.widths)))}"
+        """Name of the data set, if it has to be prepared."""
+        name = self.task.partition(",")[0]
+        return name if name in ("mnist", "fashion_mnist") else ""
 
     @property
     def rows_per_run(self) -> int:
@@ -102,26 +123,21 @@ class Cell:
         return 1
 
     def describe(self) -> list[dict[str, Any]]:
-        """Returns the description of every network."""
-        return [
-            {
-                "experiment": "diagnose-score",
-                "dataset": self.dataset,
-                "half": self.half,
-                "activation": self.activation,
-                "hidden": self.hidden,
-                "initializer": initializer,
+        """Returns the description of every network, and of those plain `fit` trains."""
+        runs = [
+            self._about(initializer, scale)
+            | {
                 "optimizer": optimizer,
                 "learning_rate": rate,
                 "steps": STEPS,
                 "batch_size": BATCH,
                 "engine": ENGINE,
-                "diagnosis": DIAGNOSIS,
             }
-            for optimizer in OPTIMIZERS
-            for initializer in INITIALIZERS
-            for rate in RATES
+            for optimizer, scale in self._scales()
+            for initializer, rate in itertools.product(INITIALIZERS, RATES)
         ]
+        alone = [run | {"engine": "fit"} for run in runs if _is_a_tenth(run)]
+        return runs + alone
 
     def train(
         self,
@@ -130,92 +146,113 @@ class Cell:
         data_dir: str | None = None,
         progress: keras.callbacks.Callback | None = None,
     ) -> None:
-        """Predicts which networks will train, and trains them.
+        """Trains networks, one population an optimizer, and some of them alone.
 
         Args:
             missing: Descriptions of networks that the ledger does not have.
-            ledger: Gets `will_train`, and `accuracy` on the training samples.
+            ledger: Gets the `skill` of each on its training samples.
             data_dir: Folder of prepared tensorflow-datasets data.
             progress: Shows how far the training is.
         """
-        data = datasets.load(self.dataset, data_dir)
-        x, y = datasets.scale(data, "unit"), data.y
-        initializers = dict.fromkeys(run["initializer"] for run in missing)
-        will_train = _predict(initializers, functools.cache(self._build), x, y)
-        for optimizer in OPTIMIZERS:
+        for optimizer, scale in self._scales():
             runs = [run for run in missing if run["optimizer"] == optimizer]
-            if not runs:
-                continue
-            names = ("initializer", "learning_rate")
-            population = Population(
-                lambda initializer, learning_rate: self._build(initializer),
-                [{name: run[name] for name in names} for run in runs],
-            )
-            rates = MemberLearningRates([run["learning_rate"] for run in runs])
-            population.compile(
-                OPTIMIZERS[optimizer](rates),
-                "sparse_categorical_crossentropy",
-                metrics=["accuracy"],
-            )
-            keras.utils.set_random_seed(1)
-            shown = [progress] if progress is not None else []
-            epochs = round(STEPS * BATCH / len(x))
-            population.fit(x, y, BATCH, epochs, verbose=0, callbacks=shown)
-            population.evaluate(x, y, batch_size=len(x), verbose=0)
-            values: dict[str, Any] = {
-                "will_train": [
-                    will_train[run["initializer"], optimizer, run["learning_rate"]]
+            together = [run for run in runs if run["engine"] == ENGINE]
+            alone = [[run] for run in runs if run["engine"] == "fit"]
+            for members in [together, *alone] if together else alone:
+                keras.backend.clear_session()
+                skill = self._skill(members, optimizer, scale, progress)
+                ids = [ledger.begin(run) for run in members]
+                ledger.record(ids, 0, {"skill": skill})
+
+    def _skill(
+        self,
+        runs: Sequence[Mapping[str, Any]],
+        optimizer: str,
+        scale: float,
+        progress: keras.callbacks.Callback | None,
+    ) -> np.ndarray:
+        """Trains a population, or one network by plain `fit`."""
+        learnt = task(self.task)
+        x = learnt.x * np.float32(scale)
+        rates = [run["learning_rate"] for run in runs]
+        population = runs[0]["engine"] == ENGINE
+        if population:
+            model = Population(
+                lambda initializer, learning_rate: self._build(learnt, initializer),
+                [
+                    {name: run[name] for name in ("initializer", "learning_rate")}
                     for run in runs
                 ],
-                "accuracy": np.asarray(population.member_metrics.result()["accuracy"]),
-            }
-            ledger.record([ledger.begin(run) for run in runs], 0, values)
-
-    def _build(self, initializer: str) -> keras.Model:
-        keras.utils.set_random_seed(0)
-        return networks.feedforward(
-            64, 10, self.widths, INITIALIZERS[initializer], self.activation
+            )
+        else:
+            model = self._build(learnt, runs[0]["initializer"])
+        classes = learnt.loss != "mse"
+        model.compile(
+            OPTIMIZERS[optimizer](
+                MemberLearningRates(rates) if population else rates[0]
+            ),
+            learnt.loss,
+            metrics=["accuracy"] if classes else [],
         )
+        order = np.random.default_rng(0)
+        rounds = -(-STEPS * BATCH // len(x))
+        batches = np.concatenate([order.permutation(len(x)) for _ in range(rounds)])
+        batches = batches[: STEPS * BATCH]
+        shown = [progress] if progress is not None else []
+        model.fit(
+            x[batches],
+            learnt.y[batches],
+            BATCH,
+            shuffle=False,
+            verbose=0,
+            callbacks=shown,
+        )
+        scores = model.evaluate(
+            x, learnt.y, batch_size=len(x), verbose=0, return_dict=True
+        )
+        if population:
+            scores = model.member_metrics.result()
+        loss, accuracy = (
+            np.atleast_1d(np.asarray(scores[name])) if name in scores else None
+            for name in ("loss", "accuracy")
+        )
+        return learnt.skill(loss, accuracy)
+
+    def _scales(self) -> list[tuple[str, float]]:
+        return [
+            (optimizer, SCALES[(self.place + number) % len(SCALES)])
+            for number, optimizer in enumerate(OPTIMIZERS)
+        ]
+
+    def _about(self, initializer: str, scale: float) -> dict[str, Any]:
+        return {
+            "experiment": "diagnose-score",
+            "third": self.third,
+            "task": self.task,
+            "network": self.network,
+            "initializer": initializer,
+            "scale": scale,
+        }
+
+    def _build(self, learnt: Task, initializer: str) -> keras.Model:
+        keras.utils.set_random_seed(self.place)
+        return networks.build(self.network, learnt, INITIALIZERS[initializer])
 
 
-def _predict(
-    initializers: Iterable[str],
-    network: Callable[[str], keras.Model],
-    x: np.ndarray,
-    y: np.ndarray,
-) -> dict[tuple[str, str, float], bool]:
-    """Returns what `diagnose` predicts for each initializer, optimizer and rate."""
-    weights = {name: network(name).get_weights() for name in initializers}
-    model = network(next(iter(weights)))
-    chosen = np.linspace(0, len(x) - 1, SAMPLES).astype(int)
-    # One for all, so that its products are compiled once.
-    loss = "sparse_categorical_crossentropy"
-    objective = Objective(model, x[chosen], y[chosen], loss)
-    will_train = {}
-    for name, values in weights.items():
-        model.set_weights(values)
-        diagnosis = diagnose(objective, steps=STEPS, advice=False)
-        for optimizer, make in OPTIMIZERS.items():
-            for rate in RATES:
-                prediction = diagnosis.at(rate, make()).will_train
-                will_train[name, optimizer, rate] = prediction
-    return will_train
+def _is_a_tenth(run: Mapping[str, Any]) -> bool:
+    text = json.dumps(run, sort_keys=True)
+    return int(hashlib.sha256(text.encode()).hexdigest(), 16) % 10 == 0
 
 
-def cells(
-    architectures: Mapping[str, Sequence[tuple[str, tuple[int, ...]]]] = ARCHITECTURES,
-) -> list[Cell]:
+def cells(thirds: Sequence[str] = tuple(NETWORKS)) -> list[Cell]:
     """Returns a cell for each network.
 
     Examples:
-        >>> len(cells())
-        14
+        >>> len(cells()), sum(len(cell.describe()) for cell in cells(["fitted"]))
+        (41, 2141)
 
     Args:
-        architectures: Activation and widths by half.
+        thirds: Which to take.
     """
-    return [
-        Cell(half, activation, widths)
-        for half, networks_of_half in architectures.items()
-        for activation, widths in networks_of_half
-    ]
+    pairs = [(third, *pair) for third, of in NETWORKS.items() for pair in of]
+    return [Cell(*p, place) for place, p in enumerate(pairs) if p[0] in thirds]
