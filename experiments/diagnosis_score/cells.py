@@ -11,13 +11,19 @@ from typing import Any
 import keras
 import numpy as np
 
-from experiments.diagnosis_score import networks
+from experiments.diagnosis_score import measures, networks
 from experiments.diagnosis_score.tasks import Task, task
 from experiments.engine.ledger import Ledger
 from keras_inits import Population
+from keras_inits.diagnostics import Objective
+from keras_inits.inspection.batches import evenly_spaced
 from keras_inits.population import ENGINE, MemberLearningRates
 
-STEPS, BATCH = 320, 32
+STEPS, BATCH, SAMPLES = 320, 32, 512
+
+DIAGNOSIS = 2
+"""Revision of what `diagnose` measures; another makes other runs."""
+
 SCALES = (0.01, 0.1, 1.0, 10.0, 100.0)
 RATES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 OPTIMIZERS: dict[str, Any] = {
@@ -72,17 +78,17 @@ NETWORKS: dict[str, tuple[tuple[str, str], ...]] = {
         ("mnist", "norm relu 64-64"),
         ("mnist", "elu 32x10"),
         ("mnist, images", "conv relu 6-12"),
-        ("iris", "tanh 10-6x16"),
-        ("wine", "relu 32x3"),
-        ("spirals", "relu 32-32"),
+        ("mnist, three", "tanh 10-6x16"),
+        ("mnist, three", "relu 32x3"),
+        ("spirals", "relu 40-20"),
         ("spirals", "tanh 24x3"),
-        ("breast cancer", "gelu 20x8"),
+        ("mnist, parity", "gelu 20x8"),
         ("Friedman", "relu 24x4"),
         ("Friedman", "selu 32-32"),
         ("fashion_mnist, autoencoder", "relu 64-16-64"),
         ("breast cancer, autoencoder", "sigmoid 20-10-20"),
         ("mnist, rows", "GRU 16"),
-        ("balance", "LSTM 8"),
+        ("mnist, rows", "LSTM 8"),
     ),
 }
 """Tasks and networks. Thresholds of `diagnose` were chosen on the first third alone."""
@@ -123,7 +129,7 @@ class Cell:
         return 1
 
     def describe(self) -> list[dict[str, Any]]:
-        """Returns the description of every network, and of those plain `fit` trains."""
+        """Returns the descriptions: networks, those of plain `fit`, and diagnoses."""
         runs = [
             self._about(initializer, scale)
             | {
@@ -137,7 +143,13 @@ class Cell:
             for initializer, rate in itertools.product(INITIALIZERS, RATES)
         ]
         alone = [run | {"engine": "fit"} for run in runs if _is_a_tenth(run)]
-        return runs + alone
+        measured = [
+            self._about(initializer, scale)
+            | {"diagnosis": DIAGNOSIS, "samples": SAMPLES}
+            for _, scale in self._scales()
+            for initializer in INITIALIZERS
+        ]
+        return runs + alone + measured
 
     def train(
         self,
@@ -146,16 +158,20 @@ class Cell:
         data_dir: str | None = None,
         progress: keras.callbacks.Callback | None = None,
     ) -> None:
-        """Trains networks, one population an optimizer, and some of them alone.
+        """Measures and trains networks: a population an optimizer, some of them alone.
 
         Args:
             missing: Descriptions of networks that the ledger does not have.
-            ledger: Gets the `skill` of each on its training samples.
+            ledger: Gets the `skill` of each on its training samples, and what
+                `diagnose` measures of it before.
             data_dir: Folder of prepared tensorflow-datasets data.
             progress: Shows how far the training is.
         """
         for optimizer, scale in self._scales():
-            runs = [run for run in missing if run["optimizer"] == optimizer]
+            self._measure(
+                [r for r in missing if "diagnosis" in r and r["scale"] == scale], ledger
+            )
+            runs = [run for run in missing if run.get("optimizer") == optimizer]
             together = [run for run in runs if run["engine"] == ENGINE]
             alone = [[run] for run in runs if run["engine"] == "fit"]
             for members in [together, *alone] if together else alone:
@@ -163,6 +179,24 @@ class Cell:
                 skill = self._skill(members, optimizer, scale, progress)
                 ids = [ledger.begin(run) for run in members]
                 ledger.record(ids, 0, {"skill": skill})
+
+    def _measure(self, runs: Sequence[Mapping[str, Any]], ledger: Ledger) -> None:
+        """Records what `diagnose` goes by, of networks on inputs of one scale."""
+        if not runs:
+            return
+        keras.backend.clear_session()
+        learnt = task(self.task)
+        chosen = evenly_spaced(len(learnt.x), SAMPLES)
+        x, y = learnt.x[chosen] * np.float32(runs[0]["scale"]), learnt.y[chosen]
+        model = self._build(learnt, runs[0]["initializer"])
+        # One for all, so that its products are compiled once.
+        objective = Objective(model, x, y, learnt.loss)
+        for run in runs:
+            weights = self._build(learnt, run["initializer"]).get_weights()
+            model.set_weights(weights)
+            values = measures.measure(objective)
+            columns = {name: [value] for name, value in values.items()}
+            ledger.record([ledger.begin(run)], 0, columns)
 
     def _skill(
         self,
@@ -249,7 +283,7 @@ def cells(thirds: Sequence[str] = tuple(NETWORKS)) -> list[Cell]:
 
     Examples:
         >>> len(cells()), sum(len(cell.describe()) for cell in cells(["fitted"]))
-        (41, 2141)
+        (41, 2464)
 
     Args:
         thirds: Which to take.

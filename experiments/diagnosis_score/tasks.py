@@ -18,7 +18,6 @@ class Task:
     """Samples, targets, and the output that is to return them.
 
     Args:
-        family: Kind of task.
         x: Inputs, `(samples, ...)`, about 1 in size.
         y: Targets, as the loss takes them.
         units: Outputs.
@@ -26,7 +25,6 @@ class Task:
         loss: As `compile` takes it.
     """
 
-    family: str
     x: np.ndarray
     y: np.ndarray
     units: int
@@ -58,22 +56,20 @@ def _standard(x: np.ndarray) -> np.ndarray:
     return ((x - x.mean(axis=0)) / np.where(deviation > 0, deviation, 1)).astype("f4")
 
 
-def _classes(family: str, x: np.ndarray, y: np.ndarray) -> Task:
+def _classes(x: np.ndarray, y: np.ndarray) -> Task:
     units = int(y.max()) + 1
     loss = "sparse_categorical_crossentropy"
-    return Task(family, x, y.astype("i4"), units, "softmax", loss)
+    return Task(x, y.astype("i4"), units, "softmax", loss)
 
 
-def _binary(x: np.ndarray, y: np.ndarray, family: str = "binary") -> Task:
+def _binary(x: np.ndarray, y: np.ndarray) -> Task:
     y = y.reshape(-1, 1).astype("f4")
-    return Task(family, x, y, 1, "sigmoid", "binary_crossentropy")
+    return Task(x, y, 1, "sigmoid", "binary_crossentropy")
 
 
-def _regression(
-    x: np.ndarray, y: np.ndarray, family: str = "regression", output: str = "linear"
-) -> Task:
+def _regression(x: np.ndarray, y: np.ndarray, output: str = "linear") -> Task:
     y = y.reshape(len(y), -1).astype("f4")
-    return Task(family, x, y, y.shape[1], output, "mse")
+    return Task(x, y, y.shape[1], output, "mse")
 
 
 def _pixels(name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -86,6 +82,18 @@ def _images(name: str) -> np.ndarray:
     x, _ = _pixels(name)
     side = round(x.shape[1] ** 0.5)
     return x.reshape(-1, side, side, 1)
+
+
+def _three() -> Task:
+    """Asks which of the first three digits an image of MNIST shows."""
+    x, y = _pixels("mnist")
+    return _classes(x[y < 3], y[y < 3])
+
+
+def _parity() -> Task:
+    """Asks whether the digit that an image of MNIST shows is odd."""
+    x, y = _pixels("mnist")
+    return _binary(x, y % 2)
 
 
 def _spirals() -> Task:
@@ -126,7 +134,7 @@ def _diabetes() -> Task:
 def _balance() -> Task:
     """Asks whether a sequence of 16 random numbers has a sum above 0."""
     x = np.random.default_rng(0).normal(size=(1000, 16, 1)).astype("f4")
-    return _binary(x, x.sum(axis=(1, 2)) > 0, "sequence")
+    return _binary(x, x.sum(axis=(1, 2)) > 0)
 
 
 def _frequency() -> Task:
@@ -135,37 +143,33 @@ def _frequency() -> Task:
     frequency, phase = rng.uniform(0.1, 0.6, (1000, 1)), rng.uniform(0, 6, (1000, 1))
     x = np.sin(2 * np.pi * frequency * np.arange(24) / 2 + phase)
     x = (x + rng.normal(0, 0.1, x.shape)).astype("f4")[..., None]
-    return _regression(x, _standard(frequency), "sequence")
+    return _regression(x, _standard(frequency))
 
 
 def _rows(name: str) -> Task:
     """Reads an image row by row."""
-    task = _classes("sequence", *_pixels(name))
+    task = _classes(*_pixels(name))
     return dataclasses.replace(task, x=_images(name)[..., 0])
 
 
 def _autoencoding(x: np.ndarray, output: str) -> Task:
-    return _regression(x, x, "autoencoding", output)
+    return _regression(x, x, output)
 
 
 _SKLEARN = sklearn.datasets
 TASKS: dict[str, Callable[[], Task]] = {
-    "digits": lambda: _classes("ten classes", *_pixels("digits")),
-    "digits, images": lambda: _classes(
-        "ten classes", _images("digits"), _pixels("digits")[1]
-    ),
-    "mnist": lambda: _classes("ten classes", *_pixels("mnist")),
-    "mnist, images": lambda: _classes(
-        "ten classes", _images("mnist"), _pixels("mnist")[1]
-    ),
-    "fashion_mnist": lambda: _classes("ten classes", *_pixels("fashion_mnist")),
+    "digits": lambda: _classes(*_pixels("digits")),
+    "digits, images": lambda: _classes(_images("digits"), _pixels("digits")[1]),
+    "mnist": lambda: _classes(*_pixels("mnist")),
+    "mnist, images": lambda: _classes(_images("mnist"), _pixels("mnist")[1]),
+    "mnist, three": _three,
+    "mnist, parity": _parity,
+    "fashion_mnist": lambda: _classes(*_pixels("fashion_mnist")),
     "wine": lambda: _classes(
-        "three classes",
         _standard(_SKLEARN.load_wine().data),
         _SKLEARN.load_wine().target,
     ),
     "iris": lambda: _classes(
-        "three classes",
         _standard(_SKLEARN.load_iris().data),
         _SKLEARN.load_iris().target,
     ),
@@ -194,6 +198,24 @@ TASKS: dict[str, Callable[[], Task]] = {
     "balance": _balance,
     "frequency": _frequency,
 }
+
+
+FAMILIES = {
+    **dict.fromkeys(
+        ["digits", "digits, images", "mnist", "mnist, images", "fashion_mnist"],
+        "ten classes",
+    ),
+    **dict.fromkeys(["wine", "iris", "mnist, three"], "three classes"),
+    **dict.fromkeys(
+        ["breast cancer", "circles", "moons", "spirals", "mnist, parity"], "binary"
+    ),
+    **dict.fromkeys(["diabetes", "wine, colour", "Friedman"], "regression"),
+    **dict.fromkeys([n for n in TASKS if "autoencoder" in n], "autoencoding"),
+    **dict.fromkeys(
+        ["digits, rows", "mnist, rows", "balance", "frequency"], "sequence"
+    ),
+}
+"""Kinds of tasks, known without their data."""
 
 
 @functools.cache

@@ -2,7 +2,7 @@
 
 import collections
 import warnings
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import keras
@@ -23,20 +23,21 @@ from keras_inits.diagnostics.targets import target_issues
 from keras_inits.diagnostics.trainability import (
     StabilityLimits,
     StepRule,
-    find_issues,
-    gradient_limit,
-    step_direction,
+    criteria,
+    stability_limits,
     step_rule_of,
 )
 from keras_inits.diagnostics.units import activity
 from keras_inits.inspection.activations import activation_of, name_of
-from keras_inits.inspection.batches import evenly_spaced, take
+from keras_inits.inspection.batches import evenly_spaced, gather, take
 from keras_inits.inspection.layers import leaf_layers, names
 from keras_inits.population.seeding import seeded
 from keras_inits.utils.validation import check_real
 
 _MANY = 0.3  # So large a part of the units of a layer is worth a word.
 _ALTERNATIVES = 3  # So many initializers are measured, the first choice first.
+_USUAL = ("he_normal", "glorot_uniform", "orthogonal")
+_FAR = 4.0  # Inputs this many times larger or smaller than 1 are worth scaling.
 
 
 @seeded(0)  # The caller's random numbers go on as if nothing had been diagnosed.
@@ -59,8 +60,10 @@ def diagnose(
     still differ in what reaches the last layer; if, to first order, the steps can
     lower the loss, and change what tells samples apart, by a part that counts; and if
     the learning rate is not far above the stable one, nor too large for as many layers
-    as there are to move at once. Where it will not, it is drawn anew by initializers
-    that suit its activation, and measured; its own weights are put back.
+    as there are to move at once. Near one of these limits the diagnosis is uncertain,
+    and says so. Where it will not train, it is drawn anew by initializers
+    that suit its activation, or given inputs of mean 0 and sd 1 if its own are far from
+    that, and measured; its own weights are put back.
 
     The table has a row for each layer: mean and sd of its weights; the gain of the
     signal, of the part of it that varies between samples, and of the gradient; which
@@ -88,8 +91,10 @@ def diagnose(
     Args:
         model: A built model, or an `Objective`, which then has the data and loss. It
             is left as it is.
-        x: Inputs, an array `(samples, ...)`, or a list or dictionary of arrays.
-        y: Targets, as the loss takes them.
+        x: Inputs, an array `(samples, ...)`, or a list or dictionary of arrays; or what
+            yields batches of inputs and targets, as `fit` takes it: a
+            `tf.data.Dataset`, a `PyDataset`, a generator. The first samples are taken.
+        y: Targets, as the loss takes them. Defaults to `None`, where `x` has them.
         loss: A loss in place of the compiled one. Defaults to `None`.
         learning_rate: The rate to judge. Defaults to `None`, for that of the compiled
             optimizer; a model that is not compiled is judged for `SGD`, at the largest
@@ -132,17 +137,13 @@ def diagnose(
         learning_rate = limits.of(rule)
         if optimizer is not None:
             learning_rate = float(np.mean(optimizer.learning_rate))
-    issues = find_issues(propagation, limits, rule, learning_rate, steps)
     layers = tuple(_layers(objective, propagation, curvature))
-    alternatives: list[Alternative] = []
-    # No initializer makes targets come within reach.
-    if issues and advice and not of_targets:
-        alternatives = _alternatives(objective, rule, learning_rate, steps)
-    return Diagnosis(
+    diagnosis = Diagnosis(
         model=network.name,
-        issues=(*of_targets, *issues),
+        issues=(),
+        uncertain="",
         remarks=tuple(_remarks(layers, _gain(propagation), limits, rule)),
-        alternatives=tuple(alternatives),
+        alternatives=(),
         layers=layers,
         gain=_gain(propagation),
         loss=propagation.loss,
@@ -152,24 +153,28 @@ def diagnose(
         steps=steps,
         _propagation=propagation,
         _of_targets=tuple(of_targets),
-    )
+    ).at(learning_rate)
+    # No initializer makes targets come within reach.
+    if not diagnosis.issues or not advice or of_targets:
+        return diagnosis
+    alternatives, unknown = _alternatives(objective, diagnosis)
+    remarks = (*diagnosis.remarks, *([unknown] if unknown else []))
+    return replace(diagnosis, alternatives=tuple(alternatives), remarks=remarks)
 
 
 def _chosen(x: Any, y: Any, samples: int) -> tuple[Any, Any]:
     """Returns evenly spaced samples of arrays; what is wrong is left to be found."""
-    data = tree.map_structure(np.asarray, (x, y))
-    sizes = {array.shape[:1] for array in tree.flatten(data)}
+    data = gather(x, y, samples)
+    sizes = {array.shape[:1] for array in tree.flatten(data) if array is not None}
     if len(sizes) != 1 or sizes == {()} or max(sizes)[0] <= samples:
         return data
-    return take(data, evenly_spaced(max(sizes)[0], samples))
+    chosen: tuple[Any, Any] = take(data, evenly_spaced(max(sizes)[0], samples))
+    return chosen
 
 
 def _data(objective: Objective) -> tuple[Any, Any]:
-    parts = [batch[1:] for batch in objective.batches]
-    return tree.map_structure(
-        lambda *arrays: np.concatenate([ops.convert_to_numpy(a) for a in arrays]),
-        *parts,
-    )
+    x, y = tree.map_structure(ops.convert_to_numpy, objective.data)
+    return x, y
 
 
 def _check_finite(objective: Objective) -> None:
@@ -185,13 +190,7 @@ def _check_finite(objective: Objective) -> None:
 def _limits(objective: Objective, propagation: Propagation) -> StabilityLimits:
     if not propagation.finite:
         return StabilityLimits(np.nan, np.nan)
-    stable = gradient_limit(objective)
-    if np.isnan(stable):  # Second derivatives overflow where the first do not.
-        return StabilityLimits(0.0, 0.0)
-    step = step_direction(propagation.gradient)
-    bend = float(step @ objective.hessian_product(step))
-    sign = 2 * float(propagation.gradient @ step) / bend if bend > 0 else np.inf
-    return StabilityLimits(stable, sign)
+    return stability_limits(objective, propagation.gradient)
 
 
 def _layers(
@@ -233,9 +232,13 @@ def _gain(propagation: Propagation) -> float:
 
 
 def _alternatives(
-    objective: Objective, rule: StepRule, rate: float, steps: int
-) -> list[Alternative]:
-    """Measures the network as it would be with the initializers that suit it."""
+    objective: Objective, diagnosis: Diagnosis
+) -> tuple[list[Alternative], str]:
+    """Measures the network as it would be otherwise, and says what is not known.
+
+    That is with initializers that suit it, and with inputs of mean 0 and standard
+    deviation 1 where they are far from that.
+    """
     network = objective.model
     hidden = collections.Counter(
         name_of(activation)
@@ -245,11 +248,21 @@ def _alternatives(
     hidden.pop("linear", None)
     most = hidden.most_common(1)[0][0] if hidden else "linear"
     x, _ = _data(objective)
-    weights = [ops.convert_to_numpy(variable) for variable in network.variables]
+    fitting, unknown = suitability.fitting(most), ""
+    if not fitting:
+        fitting = dict.fromkeys(_USUAL, f"none that is known, for {most}")
+        unknown = f"{suitability.advice(most)[:-1]}: usual ones are measured."
     alternatives: list[Alternative] = []
+    scaled = _scaled(objective)
+    if scaled is not None:
+        alternatives.append(
+            _alternative(scaled, diagnosis, inputs="mean 0 and sd 1", source="measured")
+        )
+    weights = [ops.convert_to_numpy(variable) for variable in network.variables]
+    redrawn = 0
     try:
-        for name, source in suitability.fitting(most).items():
-            if len(alternatives) == _ALTERNATIVES:
+        for name, source in fitting.items():
+            if redrawn == _ALTERNATIVES:
                 break
             try:
                 with warnings.catch_warnings():
@@ -258,18 +271,51 @@ def _alternatives(
                     initialize(network, name, x, seed=0)
             except ValueError:  # It is not for such layers.
                 continue
-            propagation = propagate(objective)
-            limits = _limits(objective, propagation)
-            issues = find_issues(propagation, limits, rule, rate, steps)
+            redrawn += 1
             alternatives.append(
-                Alternative(
-                    name, _gain(propagation), limits.of(rule), not issues, source
-                )
+                _alternative(objective, diagnosis, initializer=name, source=source)
             )
     finally:
         for variable, value in zip(network.variables, weights, strict=True):
             variable.assign(value)
-    return alternatives
+    return alternatives, unknown
+
+
+def _alternative(
+    objective: Objective, diagnosis: Diagnosis, **change: str
+) -> Alternative:
+    propagation = propagate(objective)
+    limits = _limits(objective, propagation)
+    rule, rate = diagnosis.step_rule, diagnosis.learning_rate
+    found = criteria(propagation, limits, rule, rate, diagnosis.steps)
+    return Alternative(
+        gain=_gain(propagation),
+        stable_learning_rate=limits.of(rule),
+        will_train=all(one.excess <= 0 for one in found),
+        **change,
+    )
+
+
+def _scaled(objective: Objective) -> Objective | None:
+    """Returns the objective on scaled inputs; nothing where that is no change to try.
+
+    Numbers of words are no inputs of a scale.
+    """
+    x, _ = _data(objective)
+    words = any(
+        isinstance(layer, keras.layers.Embedding)
+        for layer in leaf_layers(objective.model)
+    )
+    sizes = [np.sqrt(np.mean(np.square(a, dtype="float64"))) for a in tree.flatten(x)]
+    if words or all(1 / _FAR < size < _FAR for size in sizes):
+        return None
+
+    def standard(array: np.ndarray) -> np.ndarray:
+        mean, deviation = array.mean(axis=0), array.std(axis=0)
+        scaled = (array - mean) / np.where(deviation > 0, deviation, 1)
+        return scaled.astype(keras.config.floatx())
+
+    return objective.with_inputs(tree.map_structure(standard, x))
 
 
 def _remarks(

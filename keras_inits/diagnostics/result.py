@@ -10,7 +10,7 @@ from keras_inits.diagnostics.signal_propagation import LayerPropagation, Propaga
 from keras_inits.diagnostics.trainability import (
     StabilityLimits,
     StepRule,
-    find_issues,
+    criteria,
     step_rule_of,
 )
 from keras_inits.utils.table import ResultTable, TableResult, plain
@@ -61,21 +61,23 @@ class LayerDiagnosis(LayerPropagation):
 
 @dataclass(frozen=True)
 class Alternative:
-    """The network as another initializer draws it, measured.
+    """The network with one thing changed, measured.
 
     Args:
-        initializer: Its name.
         gain: Of the signal, a layer, as in `Diagnosis`.
         stable_learning_rate: As in `Diagnosis`.
         will_train: Whether it would, at the same learning rate.
         source: Who says that the initializer suits the activation.
+        initializer: The name of another initializer; empty for its own weights.
+        inputs: What inputs are scaled to; empty for its own inputs.
     """
 
-    initializer: str
     gain: float
     stable_learning_rate: float
     will_train: bool
     source: str
+    initializer: str = ""
+    inputs: str = ""
 
     def __str__(self) -> str:
         """Returns what it would change."""
@@ -88,7 +90,10 @@ class Alternative:
             if not np.isnan(value)
         ]
         would = "it would train" if self.will_train else "it would not train either"
-        return f"with '{self.initializer}' {', '.join([*parts, would])}"
+        change = f"'{self.initializer}'"
+        if self.inputs:
+            change = f"inputs of {self.inputs}"
+        return f"with {change} {', '.join([*parts, would])}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,9 +103,11 @@ class Diagnosis(TableResult):
     Args:
         model: Name of the model.
         issues: Why it will not train, in plain words; empty if it will.
+        uncertain: What is so near to a limit, on either side of it, that it decides
+            nothing; empty if that is not so.
         remarks: What else is worth knowing.
-        alternatives: Copies of the network with initializers that suit it, measured
-            where there are issues.
+        alternatives: Copies of the network with initializers that suit it, and with
+            scaled inputs, measured where there are issues.
         layers: One a layer that has weights or an activation.
         gain: Geometric mean of the signal gains of all layers with weights but the
             last.
@@ -113,6 +120,7 @@ class Diagnosis(TableResult):
 
     model: str
     issues: tuple[str, ...]
+    uncertain: str
     remarks: tuple[str, ...]
     alternatives: tuple[Alternative, ...]
     layers: tuple[LayerDiagnosis, ...]
@@ -127,7 +135,7 @@ class Diagnosis(TableResult):
 
     @property
     def will_train(self) -> bool:
-        """Whether the network is expected to train."""
+        """Whether the network is expected to train; the likelier, if uncertain."""
         return not self.issues
 
     @property
@@ -144,12 +152,16 @@ class Diagnosis(TableResult):
                 the same.
         """
         rule = self.step_rule if optimizer is None else step_rule_of(optimizer)
-        issues = find_issues(
+        found = criteria(
             self._propagation, self.stability_limits, rule, learning_rate, self.steps
         )
+        worst = max(found, key=lambda one: one.excess, default=None)
+        near = worst is not None and abs(worst.excess) < 1 and not self._of_targets
+        issues = [one.text for one in found if one.excess > 0]
         return replace(
             self,
             issues=(*self._of_targets, *issues),
+            uncertain=worst.text if worst is not None and near else "",
             step_rule=rule,
             learning_rate=learning_rate,
         )
@@ -160,6 +172,7 @@ class Diagnosis(TableResult):
             "model": self.model,
             "will_train": self.will_train,
             "issues": list(self.issues),
+            "uncertain": self.uncertain,
             "remarks": list(self.remarks),
             "alternatives": [asdict(alternative) for alternative in self.alternatives],
             "layers": [asdict(layer) for layer in self.layers],
@@ -177,6 +190,10 @@ class Diagnosis(TableResult):
         outlook = "will train"
         if self.issues:
             outlook = f"will not train: {'; '.join(self.issues)}"
+        if self.uncertain:
+            likely = "will" if self.will_train else "will not"
+            outlook = f"may train or not (uncertain: {self.uncertain}); "
+            outlook += f"likelier it {likely}"
         shown = {
             name: heading
             for name, heading in _HEADINGS.items()

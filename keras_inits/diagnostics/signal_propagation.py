@@ -12,11 +12,14 @@ from scipy.stats import spearmanr
 from keras_inits.calibration.base import measure_weights
 from keras_inits.calibration.layers import array
 from keras_inits.diagnostics.curvature import Objective
-from keras_inits.diagnostics.curvature.autodiff import vjp
+from keras_inits.diagnostics.curvature.autodiff import pullback, vjp
+from keras_inits.diagnostics.curvature.training_loss import by_output
 from keras_inits.inspection.activations import activation_of
 from keras_inits.inspection.hooks import forward_hooks
 from keras_inits.inspection.layers import leaf_layers, names
 
+# That of Keras' Adam: gradients below it hardly count.
+_EPSILON = 1e-7
 # A layer, what it took and what it returned.
 _Call = tuple[keras.Layer, Any, Any]
 # What is added to the input and to the output of a call.
@@ -48,6 +51,30 @@ class LayerPropagation:
     gradient_norm: float
 
 
+@dataclass(frozen=True)
+class Head:
+    """What reaches an output of a network.
+
+    Args:
+        layer: Name of the last layer with weights ahead of it.
+        outputs: Number of its logits.
+        effective_rank: Along how many directions samples differ in the inputs of that
+            layer: the participation ratio `(sum v)^2 / sum v^2` of the variances `v`
+            along the principal axes.
+        order: How well the targets are ordered along the line on which samples differ
+            most in those inputs: the size of Spearman's rank correlation. NaN where
+            there is more than one target a sample.
+        constant: Whether it returns the same for all samples, though its logits differ,
+            and no change of these changes the loss.
+    """
+
+    layer: str
+    outputs: int
+    effective_rank: float
+    order: float
+    constant: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Propagation:
     """How signal and gradient pass through a network.
@@ -57,22 +84,17 @@ class Propagation:
         null_loss: That of a network whose logits are 0.
         depth: Number of layers with weight matrices.
         layers: One a layer that has weights or an activation.
+        heads: One an output.
         gradient: The derivative of the loss by all trainable weights.
-        centered_gradient: Its part that tells samples apart: the derivative by weight
+        decrease: By the kinds of `StepRule`, how fast a small step of a learning rate
+            of one lowers the loss by what tells samples apart: the derivative by weight
             matrices where the mean over samples is taken off the derivative by the
-            logits. Biases, which move all samples alike, have zeros.
+            logits. Biases, which move all samples alike, do not count.
         logit_sd: How much the logits vary between samples: root mean square, over
             samples, of the norm of what is left without their mean.
         slope_sd: The same of the derivatives of the losses of samples by the logits.
-        effective_rank: Along how many directions samples differ in the inputs of the
-            last layer with weights: the participation ratio `(sum v)^2 / sum v^2` of
-            the variances `v` along the principal axes.
-        order: How well the targets are ordered along the line on which samples differ
-            most in those inputs: the size of Spearman's rank correlation. NaN where
-            there is more than one target a sample.
         narrowest: Least number of values that a sample has on its way, before a layer
             with weights.
-        outputs: Number of logits.
         finite: Whether all of these are finite.
     """
 
@@ -80,15 +102,18 @@ class Propagation:
     null_loss: float
     depth: int
     layers: list[LayerPropagation]
+    heads: list[Head]
     gradient: np.ndarray
-    centered_gradient: np.ndarray
+    decrease: Mapping[str, float]
     logit_sd: float
     slope_sd: float
-    effective_rank: float
-    order: float
     narrowest: int
-    outputs: int
     finite: bool
+
+
+def step_direction(gradient: np.ndarray) -> np.ndarray:
+    """Returns the step of Adam's kind, for a learning rate of one, uphill."""
+    return gradient / (np.abs(gradient) + _EPSILON)
 
 
 def propagate(objective: Objective) -> Propagation:
@@ -97,9 +122,7 @@ def propagate(objective: Objective) -> Propagation:
     Args:
         objective: The network, data and loss. Nothing in it is changed.
     """
-    batches = [batch[1:] for batch in objective.batches]
-    x, y = tree.map_structure(lambda *parts: ops.concatenate(parts), *batches)
-    last = objective.last_layer
+    x, y = objective.data
     followed = [
         layer
         for layer in leaf_layers(objective.model)
@@ -124,32 +147,31 @@ def propagate(objective: Objective) -> Propagation:
             _, (z, _) = _followed(objective, followed, x, moved)
         return tree.flatten(z)
 
-    primals = [*weights, *tree.flatten(shifts)]
-    _, slopes = vjp(logits, primals, by_logits)
+    _, pull = pullback(logits, [*weights, *tree.flatten(shifts)])
+    slopes = pull(by_logits)
     apart = [slope - ops.mean(slope, axis=0, keepdims=True) for slope in by_logits]
+    centered = [
+        array(slope).reshape(-1)
+        for variable, slope in zip(objective.variables, pull(apart), strict=False)
+        if len(variable.shape) > 1
+    ]
     samples = len(parts[0])
     logit_sd = _norm([array(p) - array(p).mean(axis=0) for p in parts]) / samples**0.5
     # That of the mean loss is smaller by the number of samples.
     slope_sd = _norm(map(array, apart)) * samples**0.5
-    _, centered = vjp(logits, primals, apart)
     by_shift = tree.pack_sequence_as(shifts, slopes[len(weights) :])
+    of_last = {
+        id(last): slope
+        for last, slope in zip(objective.last_layers, by_logits, strict=True)
+    }
     back = [
-        (before, by_logits[0] if layer is last else after)
+        (before, of_last.get(id(layer), after))
         for (layer, *_), (before, after) in zip(calls, by_shift, strict=True)
     ]
     by_weight = dict(zip(map(id, objective.variables), slopes, strict=False))
-
-    centered = [
-        slope if len(v.shape) > 1 else ops.zeros_like(slope)
-        for v, slope in zip(objective.variables, centered, strict=False)
-    ]
-    gradient, centered_gradient = (
-        np.concatenate([array(d).reshape(-1) for d in derivatives[: len(weights)]])
-        for derivatives in (slopes, centered)
-    )
-    numbers = [float(value), logit_sd, slope_sd]
-    numbers += [gradient.sum(), centered_gradient.sum()]
-    weighted = [call[1] for call in calls if call[0].trainable_weights]
+    gradient = np.concatenate([array(s).reshape(-1) for s in slopes[: len(weights)]])
+    slope = np.concatenate(centered) if centered else np.zeros(1)
+    numbers = [float(value), logit_sd, slope_sd, gradient.sum(), slope.sum()]
     return Propagation(
         loss=float(value),
         null_loss=null,
@@ -157,16 +179,52 @@ def propagate(objective: Objective) -> Propagation:
             any(len(w.shape) > 1 for w in layer.trainable_weights) for layer in followed
         ),
         layers=_rows(objective.model, calls, back, by_weight),
+        heads=_heads(objective, calls, parts, by_logits, activation(z), y),
         gradient=gradient,
-        centered_gradient=centered_gradient,
+        decrease={
+            "gradient": float(slope @ slope),
+            "sign": float(slope @ step_direction(slope)),
+        },
         logit_sd=logit_sd,
         slope_sd=slope_sd,
-        effective_rank=_effective_rank(weighted[-1]),
-        order=_order_along_a_line(weighted[-1], y),
-        narrowest=min(_values_a_sample(features) for features in weighted),
-        outputs=sum(int(np.prod(part.shape[1:])) for part in parts),
+        narrowest=min(
+            _values_a_sample(call[1]) for call in calls if call[0].trainable_weights
+        ),
         finite=bool(np.isfinite(numbers).all()),
     )
+
+
+def _heads(
+    objective: Objective,
+    calls: Sequence[_Call],
+    logits: Sequence[Any],
+    slopes: Sequence[Any],
+    structure: Any,
+    y: Any,
+) -> list[Head]:
+    """Describes what reaches each output, and the target of it."""
+    targets = by_output(y, objective.model, structure)
+    layer_names = names(objective.model)
+    weighted = [call for call in calls if call[0].trainable_weights]
+    outputs = tree.flatten(structure)
+    heads = []
+    for place, last in enumerate(objective.last_layers):
+        # The layer of its own; where it has none, the last of all.
+        own = [call for call in weighted if call[0] is last]
+        layer, features, _ = (own or weighted)[-1]
+        target = targets[place] if len(targets) == len(logits) else None
+        z, output = array(logits[place]), array(outputs[place])
+        flat = not array(slopes[place]).any() and bool((output == output[:1]).all())
+        heads.append(
+            Head(
+                layer=layer_names[layer],
+                outputs=int(np.prod(z.shape[1:])),
+                effective_rank=_effective_rank(features),
+                order=_order_along_a_line(features, target),
+                constant=flat and bool((z != z[:1]).any()),
+            )
+        )
+    return heads
 
 
 def _rows(
@@ -223,12 +281,11 @@ def _effective_rank(features: Any) -> float:
     return float(np.trace(products) ** 2 / (products**2).sum())
 
 
-def _order_along_a_line(features: Any, y: Any) -> float:
-    targets = tree.flatten(y)
-    if len(targets) != 1 or np.size(targets[0]) != len(targets[0]):
+def _order_along_a_line(features: Any, target: Any) -> float:
+    if target is None or np.size(target) != len(target):
         return np.nan
     rows = array(features).reshape(len(features), -1)
-    target = array(targets[0]).ravel()
+    target = array(target).ravel()
     if not np.isfinite(rows).all() or np.ptp(target) == 0:
         return np.nan
     rows = rows - rows.mean(axis=0)

@@ -8,7 +8,9 @@ import numpy as np
 from keras import ops, tree
 
 from keras_inits.diagnostics.curvature import Objective
+from keras_inits.diagnostics.curvature.training_loss import by_output
 from keras_inits.inspection.activations import kind_of, name_of
+from keras_inits.inspection.batches import evaluate, take
 
 MOST_OUT_OF_REACH = 0.5
 """Of the targets: that more of them lie outside of what the output returns is said."""
@@ -25,7 +27,7 @@ _FAR = np.concatenate([-np.logspace(4, -3, 400), [0.0], np.logspace(-3, 4, 400)]
 def target_issues(objective: Objective) -> list[str]:
     """Says, in plain words, why targets are out of reach; nothing if they are not.
 
-    Networks with several outputs, and losses of the user's own, are not judged.
+    Losses of the user's own are not judged.
 
     Args:
         objective: The network, data and loss.
@@ -33,38 +35,64 @@ def target_issues(objective: Objective) -> list[str]:
     Raises:
         ValueError: If labels are no classes of the output: there is no loss then.
     """
-    batches = [batch[1:] for batch in objective.batches]
-    x, y = tree.map_structure(
-        lambda *parts: np.concatenate([ops.convert_to_numpy(p) for p in parts]),
-        *batches,
+    x, y = objective.data
+    outputs = evaluate(objective.model, take(x, slice(1)))
+    parts = tree.flatten(outputs)
+    targets, losses = (
+        by_output(given, objective.model, outputs) for given in (y, objective.loss)
     )
-    z, activation = objective.last_logits(x)
-    if any(len(tree.flatten(part)) != 1 for part in (y, z)):
+    if not len(targets) == len(losses) == len(parts):
         return []
-    (y,), (z,) = tree.flatten(y), tree.flatten(z)
-    units, name = z.shape[-1], name_of(activation)
-    loss = _loss_name(objective.loss)
+    issues = []
+    rows = zip(parts, targets, losses, objective.last_layers, strict=True)
+    for number, (output, target, loss, last) in enumerate(rows, 1):
+        if target is None:
+            continue
+        activation = getattr(last, "activation", last) or keras.activations.linear
+        issue = _issue(
+            ops.convert_to_numpy(target), tuple(output.shape[1:]), loss, activation
+        )
+        if issue:
+            issues.append(issue if len(parts) == 1 else f"output {number}: {issue}")
+    return issues
+
+
+def _issue(y: np.ndarray, shape: tuple[int, ...], loss: Any, activation: Any) -> str:
+    """Says why the targets of one output are out of reach."""
+    units, name = shape[-1] if shape else 1, name_of(activation)
+    loss_name = _loss_name(loss)
     if name == "softmax" and units == 1:
-        return ["a softmax of one unit returns 1 for every sample: use sigmoid"]
+        return "a softmax of one unit returns 1 for every sample: use sigmoid"
     low, high = float(np.min(y)), float(np.max(y))
     between = f"the targets lie between {low:.4g} and {high:.4g}"
-    if loss in _BINARY and (low < 0 or high > 1):
-        return [f"binary cross-entropy takes targets from 0 to 1, and {between}"]
-    if loss == "sparsecategoricalcrossentropy" and (low < 0 or high > units - 1):
+    if loss_name in _BINARY and (low < 0 or high > 1):
+        return f"binary cross-entropy takes targets from 0 to 1, and {between}"
+    if loss_name == "sparsecategoricalcrossentropy" and (low < 0 or high > units - 1):
         raise ValueError(
             f"Labels must be classes that {units} outputs stand for, 0 to {units - 1}. "
             f"Received: labels between {low:.4g} and {high:.4g}"
         )
-    if loss in _REGRESSIONS:
+    if loss_name in (*_REGRESSIONS, *_BINARY):
+        y_shape = y.shape[1:]
+        if _without_ones(y_shape) != _without_ones(shape):
+            return (
+                f"each target, of shape {y_shape}, is compared with an output of shape "
+                f"{shape}: one is repeated to the shape of the other"
+            )
+    if loss_name in _REGRESSIONS:
         least, most = output_range(activation)
         margin = 0.01 * (high - low)
         outside = np.mean((y < least - margin) | (y > most + margin))
         if outside > MOST_OUT_OF_REACH:
-            return [
+            return (
                 f"the output cannot reach {100 * outside:.0f} % of the targets: {name} "
                 f"returns {_interval(least, most)}, and {between}"
-            ]
-    return []
+            )
+    return ""
+
+
+def _without_ones(shape: tuple[int, ...]) -> list[int]:
+    return [size for size in shape if size != 1]
 
 
 def output_range(activation: Callable[[Any], Any]) -> tuple[float, float]:
@@ -100,12 +128,7 @@ def output_range(activation: Callable[[Any], Any]) -> tuple[float, float]:
 
 def _loss_name(loss: Any) -> str:
     """Returns the name of a loss, however it was given, in small letters alone."""
-    parts = tree.flatten(loss)
-    if len(parts) != 1:
-        return ""
-    (one,) = parts
-    if isinstance(one, str):
-        one = keras.losses.get(one)
+    one = keras.losses.get(loss) if isinstance(loss, str) else loss
     named = one if hasattr(one, "__name__") else type(one)
     return str(named.__name__).replace("_", "").lower()
 

@@ -1,15 +1,23 @@
 """Whether an optimizer will train a network, from what is measured before training."""
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_inits.diagnostics.curvature import HessianOperator, Objective, eigenvalues
-from keras_inits.diagnostics.signal_propagation import Propagation
+from keras_inits.diagnostics.curvature import Objective
+from keras_inits.diagnostics.signal_propagation import (
+    Head,
+    Propagation,
+    step_direction,
+)
+from keras_inits.inspection.layers import leaf_layers
+from keras_inits.utils.lanczos import lanczos
 
-# Chosen on the networks that `python -m experiments score` calls "fitted".
+# Chosen on the networks that `python -m experiments score diagnose` calls "fitted".
 LEAST_DECREASE = 0.02
 """Of the loss: that much must be in reach."""
 
@@ -39,10 +47,16 @@ MOST_OVERSHOOT = 7.0
 MOST_DEPTH_TIMES_RATE = {"gradient": 3.5, "sign": 0.35}
 """Learning rate times number of layers: steps in all layers at once multiply."""
 
+MARGINS = {"loss": 1.5, "rank": 1.2, "order": 1.2, "progress": 1.3, "rate": 1.5}
+"""Factors: as near to a limit on either side, whether it is passed says nothing."""
+
 # Optimizers that move each weight by about the learning rate, whatever its gradient.
 _SIGN = ("Adam", "AdamW", "Adamax", "Lion", "Nadam", "RMSprop")
-# That of Keras' Adam: gradients below it hardly count.
-_EPSILON = 1e-7
+# Of the largest eigenvalue, which is known then to the square of it.
+_TOLERANCE, _MOST_PRODUCTS = 0.3, 20
+_DIFFERENCE = 1e-3  # Of the length of the weights.
+
+Product = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -74,11 +88,6 @@ def step_rule_of(optimizer: Any) -> StepRule:
     return StepRule(name, "sign" if name in _SIGN else None)
 
 
-def step_direction(gradient: np.ndarray) -> np.ndarray:
-    """Returns the step of Adam's kind, for a learning rate of one, uphill."""
-    return gradient / (np.abs(gradient) + _EPSILON)
-
-
 @dataclass(frozen=True)
 class StabilityLimits:
     """The learning rates up to which steps are stable; NaN where that is unknown.
@@ -104,13 +113,69 @@ class StabilityLimits:
         return self.gradient * raised
 
 
+def stability_limits(objective: Objective, gradient: np.ndarray) -> StabilityLimits:
+    """Finds the learning rates up to which steps are stable.
+
+    Args:
+        objective: The network, data and loss.
+        gradient: Its gradient.
+    """
+    product = _hessian_product(objective)
+    step = step_direction(gradient)
+    try:
+        stable = _gradient_limit(product, objective.size)
+        bend = float(step @ product(step))
+    except ValueError:  # Second derivatives overflow where the first do not.
+        return StabilityLimits(0.0, 0.0)
+    sign = 2 * float(gradient @ step) / bend if bend > 0 else np.inf
+    return StabilityLimits(stable, sign)
+
+
 def gradient_limit(objective: Objective) -> float:
     """Returns `2 / lambda_max`, NaN where the loss or its derivatives overflow."""
     try:
-        (largest,) = eigenvalues(HessianOperator(objective), which="LA").eigenvalues
+        return _gradient_limit(_hessian_product(objective), objective.size)
     except ValueError:
         return np.nan
-    return 2 / float(largest) if largest > 0 else np.inf
+
+
+def _gradient_limit(product: Product, size: int) -> float:
+    start = np.random.default_rng(0).standard_normal((1, size))
+    values, *_ = lanczos(
+        lambda vectors: product(vectors[0])[None],
+        start,
+        _MOST_PRODUCTS,
+        _TOLERANCE,
+        leading=np.positive,
+    )
+    largest = float(values.max())
+    return 2 / largest if largest > 0 else np.inf
+
+
+def _hessian_product(objective: Objective) -> Product:
+    """Returns products with the Hessian, exact ones where they are cheap.
+
+    TensorFlow's second derivative of a loop takes tens of seconds to trace: that of
+    recurrent layers is taken from differences of gradients.
+    """
+    weights = objective.weights
+    network = leaf_layers(objective.model)
+    loops = any(isinstance(layer, keras.layers.RNN) for layer in network)
+    if not loops or keras.backend.backend() != "tensorflow":
+        return functools.partial(objective.hessian_product, weights=weights)
+
+    def differences(vector: np.ndarray) -> np.ndarray:
+        # So long that rounding does not count, so short that the gradient is linear.
+        length = _DIFFERENCE * np.linalg.norm(weights) / np.linalg.norm(vector)
+        ends = [
+            objective.gradient(weights + side * length * vector)[1] for side in (1, -1)
+        ]
+        product: np.ndarray = (ends[0] - ends[1]) / (2 * length)
+        if not np.isfinite(product).all():
+            raise ValueError("The gradient must be finite. Received: NaN or infinity")
+        return product
+
+    return differences
 
 
 def least_effective_rank(units: int) -> float:
@@ -118,14 +183,29 @@ def least_effective_rank(units: int) -> float:
     return min(LEAST_EFFECTIVE_RANK, 1 + _RANK_A_UNIT * (units - 1))
 
 
-def find_issues(
+@dataclass(frozen=True)
+class Criterion:
+    """One reason why a network may not train, and how near it is.
+
+    Args:
+        text: The reason, in plain words.
+        excess: By how much the limit is passed, in units of the margin around it: the
+            network will not train for this reason above 0, and that is a matter of
+            chance between -1 and 1.
+    """
+
+    text: str
+    excess: float
+
+
+def criteria(
     propagation: Propagation,
     limits: StabilityLimits,
     rule: StepRule,
     rate: float,
     steps: int,
-) -> list[str]:
-    """Says why a network will not train, in plain words; nothing if it will.
+) -> list[Criterion]:
+    """Says what may keep a network from training, in plain words.
 
     Args:
         propagation: How signal and gradient pass through it.
@@ -136,49 +216,93 @@ def find_issues(
     """
     if not propagation.finite:
         loss = f"{propagation.loss:.3g}"
-        return [f"the loss is {loss}: signals or gradients overflow"]
-    issues = []
-    if propagation.loss > MOST_LOSS * propagation.null_loss > 0:
-        issues.append(
-            f"signals explode: the loss is {propagation.loss:.2g}, "
-            f"{propagation.loss / propagation.null_loss:.2g} times that of a network "
-            "that returns 0"
+        text = f"the loss is {loss}: signals or gradients overflow"
+        return [Criterion(text, np.inf)]
+    found = _of_signals(propagation)
+    if rule.kind and np.isfinite(rate):
+        found += _of_steps(propagation, rule, rate, steps)
+        found += _of_rate(propagation, limits, rule, rate)
+    return found
+
+
+def _of_signals(propagation: Propagation) -> list[Criterion]:
+    found = []
+    if propagation.null_loss > 0:
+        ratio = propagation.loss / propagation.null_loss
+        text = (
+            f"signals explode: the loss is {propagation.loss:.2g}, {ratio:.2g} times "
         )
-    least = least_effective_rank(propagation.narrowest)
-    if propagation.outputs > 2 and propagation.effective_rank < least:
-        issues.append(
-            "samples have become alike: what reaches the last layer differs between "
-            f"them along {propagation.effective_rank:.2g} directions"
-        )
-    on_a_line = propagation.narrowest > 1 and propagation.effective_rank < ONE_LINE
-    if propagation.outputs <= 2 and on_a_line and propagation.order < LEAST_ORDER:
-        issues.append(
-            "samples have become alike: what reaches the last layer differs between "
-            "them along one line, on which those of high and of low targets are mixed"
-        )
-    if not rule.kind or not np.isfinite(rate):
-        return issues
+        text += "that of a network that returns 0"
+        found.append(Criterion(text, _excess(ratio, MOST_LOSS, "loss")))
+    several = len(propagation.heads) > 1
+    for head in propagation.heads:
+        where = f"'{head.layer}'" if several else "the last layer"
+        if head.constant:
+            text = (
+                "the output is the same for all samples: its activation is flat there"
+            )
+            found.append(Criterion(text, np.inf))
+        found += _of_head(head, propagation.narrowest, where)
+    return found
+
+
+def _of_head(head: Head, narrowest: int, where: str) -> list[Criterion]:
+    alike = (
+        f"samples have become alike: what reaches {where} differs between them along "
+    )
+    if head.outputs > 2:
+        least = least_effective_rank(narrowest)
+        # One direction is none: what is above it counts.
+        above = max(head.effective_rank - 1, 1e-9)
+        excess = _excess(least - 1, above, "rank") if least > 1 else -np.inf
+        return [Criterion(f"{alike}{head.effective_rank:.2g} directions", excess)]
+    if narrowest > 1 and head.effective_rank < ONE_LINE and head.order < LEAST_ORDER:
+        text = f"{alike}one line, on which those of high and of low targets are mixed"
+        return [Criterion(text, _excess(LEAST_ORDER, head.order, "order"))]
+    return []
+
+
+def _of_steps(
+    propagation: Propagation, rule: StepRule, rate: float, steps: int
+) -> list[Criterion]:
     of_loss, of_logits = progress(propagation, rule, rate, steps)
+    found = []
     for what, part, least in (
         ("lower the loss, where they tell samples apart,", of_loss, LEAST_DECREASE),
         ("change what tells samples apart", of_logits, LEAST_CHANGE),
     ):
-        if part < least:
-            issues.append(
-                f"too little reaches the kernels: {steps} steps at the rate {rate:.3g} "
-                f"can {what} by about {100 * part:.1g} %"
-            )
-            break
+        text = f"too little reaches the kernels: {steps} steps at the rate {rate:.3g} "
+        text += f"can {what} by about {100 * part:.1g} %"
+        found.append(Criterion(text, _excess(least, part, "progress")))
+    return [max(found, key=lambda one: one.excess)]
+
+
+def _of_rate(
+    propagation: Propagation, limits: StabilityLimits, rule: StepRule, rate: float
+) -> list[Criterion]:
+    assert rule.kind is not None
     limit = limits.of(rule)
-    if rate > MOST_OVERSHOOT * limit:
-        issues.append(f"your rate {rate:.3g} is {rate / limit:.2g} times too high")
-    elif rate * propagation.depth > MOST_DEPTH_TIMES_RATE[rule.kind]:
-        most = MOST_DEPTH_TIMES_RATE[rule.kind] / propagation.depth
-        issues.append(
-            f"your rate {rate:.3g} is too high for {propagation.depth} layers that "
-            f"move at once: {rule.optimizer} can take about {most:.2g}"
-        )
-    return issues
+    ratio = rate / limit if limit > 0 else np.inf
+    overshoot = Criterion(
+        f"your rate {rate:.3g} is {ratio:.2g} times too high",
+        _excess(ratio, MOST_OVERSHOOT, "rate"),
+    )
+    most = MOST_DEPTH_TIMES_RATE[rule.kind] / propagation.depth
+    together = Criterion(
+        f"your rate {rate:.3g} is too high for {propagation.depth} layers that "
+        f"move at once: {rule.optimizer} can take about {most:.2g}",
+        _excess(rate, most, "rate"),
+    )
+    return [overshoot if overshoot.excess > 0 else together]
+
+
+def _excess(value: float, limit: float, margin: str) -> float:
+    """Returns by how many margins a value is above a limit."""
+    if np.isnan(value) or np.isnan(limit):
+        return -np.inf
+    if value <= 0 or limit <= 0:
+        return -np.inf if value <= 0 else np.inf
+    return float((np.log(value) - np.log(limit)) / np.log(MARGINS[margin]))
 
 
 def progress(
@@ -190,11 +314,9 @@ def progress(
         The decrease of the loss as a part of the loss, and the change of the logits as
         a part of their differences between samples.
     """
-    slope = propagation.centered_gradient
-    step = slope if rule.kind == "gradient" else step_direction(slope)
     # Momentum makes steps longer, but not by more than there are of them.
     longer = 1 / max(1 - rule.momentum, 1 / steps)
-    decrease = float(slope @ step) * rate * steps * longer
+    decrease = propagation.decrease[str(rule.kind)] * rate * steps * longer
     spread = propagation.slope_sd * propagation.logit_sd
     return (
         decrease / propagation.loss if propagation.loss > 0 else np.inf,

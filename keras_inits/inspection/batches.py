@@ -1,5 +1,6 @@
 """Samples for a network: checked, chosen and evaluated, a batch at a time."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -42,6 +43,66 @@ def check_inputs(model: keras.Model, x: Any) -> int:
             f"Received: shapes {shapes}"
         ) from error
     return sizes.pop()
+
+
+def gather(x: Any, y: Any = None, samples: int | None = None) -> tuple[Any, Any]:
+    """Returns inputs and targets as arrays, however `fit` would take them.
+
+    Examples:
+    >>> import numpy as np
+    >>> from keras_inits.inspection.batches import gather
+    >>> batches = ((np.ones((4, 2)), np.zeros(4)) for _ in range(9))
+    >>> [part.shape for part in gather(batches, samples=6)]
+    [(6, 2), (6,)]
+
+    Args:
+        x: Inputs, an array or a structure of arrays; or what yields batches of inputs
+            and targets, which no `y` goes with: a `tf.data.Dataset`, a `PyDataset`, a
+            generator or a `DataLoader`.
+        y: Targets, an array or a structure of arrays. Defaults to `None`.
+        samples: As many of them are taken from batches, the first. Defaults to `None`,
+            for all.
+
+    Raises:
+        ValueError: If there are no batches, or batches and targets apart from them.
+    """
+    if all(hasattr(part, "__array__") or np.ndim(part) for part in tree.flatten(x)):
+        return tuple(map_arrays(np.asarray, (x, y)))
+    if y is not None:
+        raise ValueError(
+            "`y` must be left out where `x` yields batches of inputs and targets. "
+            f"Received: x of type {type(x).__name__}, y of type {type(y).__name__}"
+        )
+    parts: list[Any] = []
+    count, weighted = 0, False
+    for batch in _batches_of(x):
+        *pair, weights = keras.utils.unpack_x_y_sample_weight(batch)
+        parts.append(map_arrays(ops.convert_to_numpy, tuple(pair)))
+        weighted = weighted or weights is not None
+        count += len(tree.flatten(parts[-1])[0])
+        if samples is not None and count >= samples:
+            break
+    if not parts:
+        raise ValueError(
+            "There must be a batch of inputs and targets, as `fit` takes them. "
+            f"Received: x of type {type(x).__name__} without one"
+        )
+    if weighted:
+        warnings.warn("Weights of samples are not used here.", stacklevel=3)
+    joined = tree.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
+    return tuple(take(joined, slice(samples)))
+
+
+def _batches_of(x: Any) -> Iterator[Any]:
+    if isinstance(x, keras.utils.PyDataset):
+        return (x[index] for index in range(x.num_batches))
+    try:
+        return iter(x)
+    except TypeError:
+        raise ValueError(
+            "`x` must be arrays, or yield batches as `fit` takes them. "
+            f"Received: x of type {type(x).__name__}"
+        ) from None
 
 
 def map_arrays(function: Callable[[Any], Any], data: Any) -> Any:

@@ -14,7 +14,11 @@ Product = Callable[[np.ndarray], np.ndarray]
 
 
 def lanczos(
-    product: Product, start: np.ndarray, steps: int, tolerance: float = 0.0
+    product: Product,
+    start: np.ndarray,
+    steps: int,
+    tolerance: float = 0.0,
+    leading: Callable[[np.ndarray], np.ndarray] = np.abs,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Finds Ritz values: eigenvalues of symmetric matrices within Krylov spaces.
 
@@ -25,13 +29,15 @@ def lanczos(
         product: Multiplies each matrix with its vector, `(matrices, size)` to the same.
         start: The vectors to start from, `(matrices, size)`.
         steps: Products at most.
-        tolerance: Stop when the Ritz value of largest magnitude of each matrix is known
-            to this part of it. Defaults to `0`, for as many steps as asked.
+        tolerance: Stop when the leading Ritz value of each matrix is known to this part
+            of it. Defaults to `0`, for as many steps as asked.
+        leading: Of which value that is: where this function is largest. Defaults to
+            `np.abs`, for that of largest magnitude.
 
     Returns:
         Ritz values `(matrices, steps)` in ascending order, the squares of their
         vectors' parts along the start, which sum to one, and the Ritz vector of the
-        value of largest magnitude, `(matrices, size)`.
+        leading value, `(matrices, size)`.
     """
     matrices, size = start.shape
     vector = start / np.linalg.norm(start, axis=1, keepdims=True)
@@ -54,11 +60,11 @@ def lanczos(
             new, beta[:, None], out=np.zeros_like(new), where=beta[:, None] > 0
         )
         values, vectors = np.linalg.eigh(tridiagonal[:, : step + 1, : step + 1])
-        top = np.abs(values).argmax(axis=1)[:, None, None]
-        leading = np.take_along_axis(vectors, top, axis=2)[..., 0]
-        largest = np.abs(values).max(axis=1)
-        if (beta * np.abs(leading[:, -1]) <= tolerance * largest).all():
+        top = leading(values).argmax(axis=1)[:, None]
+        ritz = np.take_along_axis(vectors, top[..., None], axis=2)[..., 0]
+        known_to = tolerance * np.abs(np.take_along_axis(values, top, axis=1)[:, 0])
+        if (beta * np.abs(ritz[:, -1]) <= known_to).all():
             break
         if step + 1 < steps:
             tridiagonal[:, step, step + 1] = tridiagonal[:, step + 1, step] = beta
-    return values, vectors[:, 0] ** 2, np.einsum("mk,mks->ms", leading, basis)
+    return values, vectors[:, 0] ** 2, np.einsum("mk,mks->ms", ritz, basis)

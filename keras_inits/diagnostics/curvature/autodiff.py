@@ -52,6 +52,35 @@ def jvp(function: Function, primals: list[Any], tangents: list[Any]) -> tuple[An
         return outputs, outer.gradient(products, cotangents, tangents, zero)
 
 
+def pullback(
+    function: Function, primals: list[Any]
+) -> tuple[Any, Callable[[Any], list[Any]]]:
+    """Returns `f(x)`, and what multiplies `J^T` with as many `u` as there are.
+
+    Args:
+        function: `f`.
+        primals: `x`.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        outputs, pull = jax.vjp(function, primals)
+        return outputs, lambda cotangents: pull(cotangents)[0]
+    import tensorflow as tf
+
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(primals)
+        outputs = function(primals)
+
+    def product(cotangents: Any) -> list[Any]:
+        zero = tf.UnconnectedGradients.ZERO
+        products = tape.gradient(outputs, primals, cotangents, zero)
+        # That of a table of embeddings comes as the rows that were looked up.
+        return [tf.convert_to_tensor(product) for product in products]
+
+    return outputs, product
+
+
 def vjp(
     function: Function, primals: list[Any], cotangents: Any = None
 ) -> tuple[Any, list[Any]]:

@@ -1,5 +1,6 @@
 """The loss as a function of the weights, and products with its derivatives."""
 
+import copy
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from keras import ops, tree
 
 from keras_inits.diagnostics.curvature.autodiff import check_backend, compiled, jvp, vjp
-from keras_inits.diagnostics.curvature.logits import Last, last_layer, last_logits
+from keras_inits.diagnostics.curvature.logits import Last, last_layers, last_logits
 from keras_inits.diagnostics.curvature.training_loss import (
     check_loss,
     check_reduction,
@@ -102,6 +103,22 @@ class Objective:
         self.size = int(self._ends[-1])
         self._check_loss()
 
+    def with_inputs(self, x: Any) -> "Objective":
+        """Returns the objective on other inputs of the same samples.
+
+        What is compiled is shared.
+
+        Args:
+            x: Inputs, as many and of the same shapes.
+        """
+        other = copy.copy(self)
+        inputs = batches(x, max(size for size, *_ in self.batches))
+        other.batches = [
+            (size, tree.map_structure(ops.convert_to_tensor, part), y)
+            for (size, _, y), part in zip(self.batches, inputs, strict=True)
+        ]
+        return other
+
     @property
     def weights(self) -> np.ndarray:
         """All trainable weights as one vector in float64, as they are now."""
@@ -163,13 +180,20 @@ class Objective:
         return np.concatenate(parts)
 
     @property
+    def data(self) -> tuple[Any, Any]:
+        """All inputs and all targets, as tensors."""
+        parts = [batch[1:] for batch in self.batches]
+        joined = tree.map_structure(lambda *arrays: ops.concatenate(arrays), *parts)
+        return tuple(joined)
+
+    @property
     def loss(self) -> Any:
         """The loss as it was given, to the model or in its place."""
         return self._loss_model.loss
 
     def last_logits(self, x: Any) -> tuple[Any, Callable[[Any], Any]]:
         """Returns `z` for a batch of inputs, and the function from `z` to outputs."""
-        return last_logits(self.model, self.last_layer, x)
+        return last_logits(self.model, self.last_layers, x)
 
     def output_loss(self, outputs: Any, x: Any, y: Any) -> Any:
         """Returns the loss of a batch as a function of what the network returns."""
@@ -178,9 +202,15 @@ class Objective:
         )
 
     @functools.cached_property
-    def last_layer(self) -> Last:
-        """What is left out of `z`: the activation of a layer, or one by itself."""
-        return last_layer(self.model, self.batches[0][1]) if self.logits else None
+    def last_layers(self) -> list[Last]:
+        """What is left out of `z`, by output: activations of layers, or by themselves.
+
+        What they are does not depend on the samples: one is looked at.
+        """
+        x = take(self.batches[0][1], slice(1))
+        if self.logits:
+            return last_layers(self.model, x)
+        return [None for _ in tree.flatten(evaluate(self.model, x))]
 
     def _point(self, weights: np.ndarray | None) -> Any:
         return self._tensor(self.weights if weights is None else weights)

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
 from keras import activations, layers, ops
 
@@ -103,7 +102,7 @@ def jacobian_bounds(objective: Objective) -> list[JacobianBound]:
                 continue
             # The last activation is a part of the loss.
             slope = (
-                np.ones(size) if call.layer is objective.last_layer else _slope(call)
+                np.ones(size) if call.layer in objective.last_layers else _slope(call)
             )
             above = slope * norms[place + 1 :].prod(axis=0)
             product = above * norms[:place].prod(axis=0)
@@ -133,8 +132,7 @@ def _chain(objective: Objective, size: int, x: Any) -> list[LayerCall]:
                 f"'{name}'"
             )
     last = calls[-1]
-    output = objective.last_layer
-    if not isinstance(output, keras.Layer) or output is not last.layer:
+    if last.layer not in objective.last_layers:
         return calls
     if not last.layer.weights:
         return calls[:-1]

@@ -51,6 +51,27 @@ def _no_loss(model: keras.Model) -> ValueError:
     )
 
 
+def by_output(given: Any, model: keras.Model, outputs: Any) -> list[Any]:
+    """Lists targets or losses by output, in the order of `keras.tree.flatten`.
+
+    Args:
+        given: One for the only output, or for all; a list in the order of the outputs;
+            or a dictionary by the keys or the names of the outputs. `None` is for what
+            there is none of.
+        model: The model.
+        outputs: What it returns.
+    """
+    count = len(tree.flatten(outputs))
+    if isinstance(given, dict):
+        names = getattr(model, "output_names", [])
+        if isinstance(outputs, dict):
+            names = tree.flatten({key: key for key in outputs})
+        return [given.get(name) for name in names]
+    if isinstance(given, list | tuple):
+        return list(given)
+    return [given] * count
+
+
 def check_targets(y: Any, samples: int) -> None:
     """Raises an error if there are not as many targets as samples."""
     sizes = [np.shape(part)[0] if np.ndim(part) else None for part in tree.flatten(y)]

@@ -1,43 +1,97 @@
 """Tests of the score of `diagnose`, on a few networks."""
 
 import dataclasses
+import functools
 
+import keras
+import numpy as np
 import pytest
 
+import keras_inits
 from experiments import registry
-from experiments.diagnosis_score import cells, report
+from experiments.diagnosis_score import cells, measures, networks, report, tasks
 from experiments.engine.ledger import Ledger
+from keras_inits.diagnostics import Objective
+from keras_inits.diagnostics.trainability import step_rule_of
 
 
 @pytest.fixture
 def few(monkeypatch):
     initializers = {"he_normal": "he_normal", "zeros": "zeros"}
     monkeypatch.setattr(cells, "INITIALIZERS", initializers)
-    monkeypatch.setattr(cells, "RATES", (1e-6, 0.01))
+    monkeypatch.setattr(cells, "RATES", (1e-6, 0.003))
+    optimizers = {name: cells.OPTIMIZERS[name] for name in ("momentum", "Adam")}
+    monkeypatch.setattr(cells, "OPTIMIZERS", optimizers)
+    monkeypatch.setattr(report, "OPTIMIZERS", optimizers)
+    monkeypatch.setattr(cells, "SCALES", (1.0,))
+    monkeypatch.setattr(cells, "_is_a_tenth", lambda run: run["initializer"] != "zeros")
 
 
 def test_predictions_are_beside_what_became_of_the_networks(few, tmp_path):
-    (cell,) = cells.cells({"fitted": [("relu", (16,))]})
+    cell = cells.Cell("judged", "iris", "tanh 16", 0)
     ledger = Ledger(tmp_path / "ledger.sqlite")
     cell.train(cell.describe(), ledger)
     assert ledger.missing(cell.describe(), cell.rows_per_run) == []
     experiment = registry.find("diagnose-score")
-    experiment = dataclasses.replace(experiment, cells={"smoke": [cell]})
-    (_, *tables), paths = experiment.publication("smoke").write(tmp_path)
+    experiment = dataclasses.replace(experiment, cells={"desk": [cell]})
+    (_, table, *_), paths = experiment.publication("desk").write(tmp_path)
     assert [path.name for path in paths] == ["report.md", "diagnose-score.csv"]
-    rows = ledger.curves()
-    assert len(rows) == 8
-    # Zeros never train, and no network does at the lowest rate.
     trained = {
-        (row["initializer"], row["optimizer"], row["learning_rate"])
-        for row in rows
-        if row["accuracy"] >= report.TRAINED
+        (run["engine"], run["initializer"], run["optimizer"], run["learning_rate"])
+        for run in cell.describe()
+        if "optimizer" in run and ledger.curve(run)[0]["skill"] > 0.5
     }
-    assert trained == {("he_normal", name, 0.01) for name in ("SGD", "Adam")}
-    assert all(row["will_train"] == (row["accuracy"] >= 0.3) for row in rows)
-    assert tables[0].title.startswith("fitted: 100.0% right of 8")
-    assert tables[0].rows == [
-        ["predicted to train", "2", "0"],
-        ["predicted not to", "0", "6"],
+    # Zeros never train, and no network does at the lowest rate.
+    assert trained == {
+        (engine, "he_normal", name, 0.003)
+        for engine in (cells.ENGINE, "fit")
+        for name in ("momentum", "Adam")
+    }
+    # Eight networks: two train and were said to, six do not and were said not to.
+    assert table.rows == [
+        ["judged", "8", "8", "0.0", "100.0", "100.0", "2", "0", "0", "6"]
     ]
-    assert "three times chance" in paths[0].read_text(encoding="utf-8")
+    text = paths[0].read_text("utf-8")
+    assert (
+        "4 of them were trained by plain fit as well: 100.0% came to the same" in text
+    )
+
+
+def test_what_is_measured_says_what_diagnose_says():
+    task = tasks.task("digits")
+    keras.utils.set_random_seed(0)
+    model = networks.build("relu 10-6x60", task, "he_normal")
+    x, y = task.x[:300], task.y[:300]
+    row = measures.measure(Objective(model, x, y, task.loss))
+    model.compile(keras.optimizers.Adam(), task.loss)
+    diagnosis = keras_inits.diagnose(model, x, y, advice=False)
+    for optimizer in (keras.optimizers.SGD(momentum=0.9), keras.optimizers.Lion()):
+        for rate in (1e-5, 1e-3, 1.0):
+            at = diagnosis.at(rate, optimizer)
+            found = measures.criteria_of(row, step_rule_of(optimizer), rate, 1000)
+            assert at.issues == tuple(one.text for one in found if one.excess > 0)
+
+
+@pytest.mark.parametrize("name", [n for n in tasks.TASKS if "mnist" not in n])
+def test_a_task_can_be_learnt_and_its_skill_is_0_by_chance_and_1_without_error(name):
+    task = tasks.task(name)
+    assert set(tasks.FAMILIES) == set(tasks.TASKS)
+    assert np.isfinite(task.x).all() and len(task.x) == len(task.y)
+    if task.loss == "mse":
+        variance = np.mean((task.y - task.y.mean(axis=0)) ** 2)
+        skill = functools.partial(task.skill, accuracy=None)
+        assert skill(np.array([variance, 0.0])) == pytest.approx([0, 1], abs=1e-6)
+    else:
+        accuracies = np.array([task.chance, 1.0])
+        assert task.skill(None, accuracies) == pytest.approx([0, 1])
+
+
+def test_no_task_of_the_judged_third_was_seen_before():
+    tasks_of = {third: {task for task, _ in of} for third, of in cells.NETWORKS.items()}
+    judged = tasks_of.pop("judged")
+    assert judged.isdisjoint(set().union(*tasks_of.values()))
+    families = {tasks.FAMILIES[task] for task in tasks.TASKS}
+    for of in (judged, *tasks_of.values()):
+        assert {tasks.FAMILIES[task] for task in of} == families
+    architectures = [{network for _, network in of} for of in cells.NETWORKS.values()]
+    assert architectures[2].isdisjoint(architectures[0])
