@@ -32,6 +32,7 @@ def measure(objective: Objective) -> dict[str, float]:
         "logit_sd": propagation.logit_sd,
         "slope_sd": propagation.slope_sd,
         "narrowest": float(propagation.narrowest),
+        "input_rank": propagation.input_rank,
         "finite": float(propagation.finite),
         "outputs": float(head.outputs),
         "effective_rank": head.effective_rank,
@@ -77,6 +78,7 @@ def criteria_of(
         logit_sd=row["logit_sd"],
         slope_sd=row["slope_sd"],
         narrowest=int(row["narrowest"]),
+        input_rank=row["input_rank"],
         finite=bool(row["finite"]),
     )
     limits = StabilityLimits(row["limit_gradient"], row["limit_sign"])

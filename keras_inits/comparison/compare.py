@@ -1,5 +1,6 @@
 """compare: every initializer on the user's own network."""
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from keras_inits.comparison.result import Compared, Comparison
 from keras_inits.diagnostics.curvature import Objective
 from keras_inits.diagnostics.trainability import gradient_limit
 from keras_inits.initializers import registration
+from keras_inits.inspection.batches import gather
 from keras_inits.population import Population
 from keras_inits.population.members import build_one
 from keras_inits.population.seeding import seeded
@@ -39,7 +41,7 @@ _SEEN = 512  # Samples on which units are looked at, and the curvature is taken.
 def compare(
     build: Callable[[Any], keras.Model],
     x: Any,
-    y: Any,
+    y: Any = None,
     initializers: Any = "all",
     seeds: int = 3,
     steps: int = 500,
@@ -71,8 +73,11 @@ def compare(
 
     Args:
         build: Returns a compiled model for an initializer, a new one in each call.
-        x: Inputs, an array `(samples, ...)`, or a list or dictionary of arrays.
-        y: Targets, as the loss takes them.
+        x: Inputs, an array `(samples, ...)`, or a list or dictionary of arrays; or what
+            yields batches of inputs and targets, as `fit` takes it: a
+            `tf.data.Dataset`, a `PyDataset`, a generator. As many samples are taken
+            from it as there are steps for.
+        y: Targets, as the loss takes them. Defaults to `None`, where `x` has them.
         initializers: Names or objects, or a dictionary of them by name. Defaults to
             `"all"`: those of this package and the usual ones of Keras. An object
             without a seed draws anew for each seed; one with a seed of its own
@@ -100,6 +105,9 @@ def compare(
             "`validation_split` must be between 0 and 1. "
             f"Received: validation_split={validation_split}"
         )
+    # Of what yields batches without end, as many as are trained on, and held out.
+    most = math.ceil(steps * batch_size / (1 - validation_split))
+    x, y = gather(x, y, most)
     chosen = _chosen(initializers)
     joint = {name for name, given in chosen.items() if _is_joint(given)}
     train, held_out = _split(x, y, validation_split)

@@ -95,6 +95,8 @@ class Propagation:
         slope_sd: The same of the derivatives of the losses of samples by the logits.
         narrowest: Least number of values that a sample has on its way, before a layer
             with weights.
+        input_rank: The effective rank of the inputs, as of what reaches a head;
+            infinite where they are no floating point numbers.
         finite: Whether all of these are finite.
     """
 
@@ -108,6 +110,7 @@ class Propagation:
     logit_sd: float
     slope_sd: float
     narrowest: int
+    input_rank: float
     finite: bool
 
 
@@ -190,6 +193,7 @@ def propagate(objective: Objective) -> Propagation:
         narrowest=min(
             _values_a_sample(call[1]) for call in calls if call[0].trainable_weights
         ),
+        input_rank=_rank_of_inputs(x),
         finite=bool(np.isfinite(numbers).all()),
     )
 
@@ -264,6 +268,15 @@ def _rows(
             )
         )
     return rows
+
+
+def _rank_of_inputs(x: Any) -> float:
+    parts = tree.flatten(x)
+    if not all(map(_is_float, parts)):
+        return np.inf
+    return _effective_rank(
+        np.concatenate([array(part).reshape(len(part), -1) for part in parts], axis=1)
+    )
 
 
 def _effective_rank(features: Any) -> float:

@@ -37,6 +37,7 @@ LEAST_ORDER = 0.2
 """Rank correlation of one output's targets with the place of samples on a line."""
 
 _RANK_A_UNIT = 0.2  # Two units, at least, come near to 1.2.
+_RANK_OF_INPUTS = 0.5  # Of what is above one direction in them.
 
 MOST_LOSS = 50.0
 """Times the loss of a network that returns nothing: beyond it, signals explode."""
@@ -53,7 +54,7 @@ MARGINS = {"loss": 1.5, "rank": 1.2, "order": 1.2, "progress": 1.3, "rate": 1.5}
 # Optimizers that move each weight by about the learning rate, whatever its gradient.
 _SIGN = ("Adam", "AdamW", "Adamax", "Lion", "Nadam", "RMSprop")
 # Of the largest eigenvalue, which is known then to the square of it.
-_TOLERANCE, _MOST_PRODUCTS = 0.3, 20
+_TOLERANCE, _MOST_PRODUCTS = 0.2, 20
 _DIFFERENCE = 1e-3  # Of the length of the weights.
 
 Product = Callable[[np.ndarray], np.ndarray]
@@ -178,9 +179,18 @@ def _hessian_product(objective: Objective) -> Product:
     return differences
 
 
-def least_effective_rank(units: int) -> float:
-    """Returns the least effective rank of features behind a layer of so many units."""
-    return min(LEAST_EFFECTIVE_RANK, 1 + _RANK_A_UNIT * (units - 1))
+def least_effective_rank(units: int, input_rank: float = np.inf) -> float:
+    """Returns the least effective rank of features, by what is there to be kept.
+
+    Args:
+        units: Of the narrowest layer before them.
+        input_rank: The effective rank of the inputs.
+    """
+    return min(
+        LEAST_EFFECTIVE_RANK,
+        1 + _RANK_A_UNIT * (units - 1),
+        1 + _RANK_OF_INPUTS * (input_rank - 1),
+    )
 
 
 @dataclass(frozen=True)
@@ -242,16 +252,16 @@ def _of_signals(propagation: Propagation) -> list[Criterion]:
                 "the output is the same for all samples: its activation is flat there"
             )
             found.append(Criterion(text, np.inf))
-        found += _of_head(head, propagation.narrowest, where)
+        least = least_effective_rank(propagation.narrowest, propagation.input_rank)
+        found += _of_head(head, propagation.narrowest, least, where)
     return found
 
 
-def _of_head(head: Head, narrowest: int, where: str) -> list[Criterion]:
+def _of_head(head: Head, narrowest: int, least: float, where: str) -> list[Criterion]:
     alike = (
         f"samples have become alike: what reaches {where} differs between them along "
     )
     if head.outputs > 2:
-        least = least_effective_rank(narrowest)
         # One direction is none: what is above it counts.
         above = max(head.effective_rank - 1, 1e-9)
         excess = _excess(least - 1, above, "rank") if least > 1 else -np.inf

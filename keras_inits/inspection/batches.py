@@ -66,7 +66,8 @@ def gather(x: Any, y: Any = None, samples: int | None = None) -> tuple[Any, Any]
     Raises:
         ValueError: If there are no batches, or batches and targets apart from them.
     """
-    if all(hasattr(part, "__array__") or np.ndim(part) for part in tree.flatten(x)):
+    numbers = (bool, int, float)
+    if all(hasattr(p, "__array__") or isinstance(p, numbers) for p in tree.flatten(x)):
         return tuple(map_arrays(np.asarray, (x, y)))
     if y is not None:
         raise ValueError(

@@ -1,0 +1,139 @@
+"""diagnose and compare take data and outputs as `fit` takes them."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import keras_inits
+from keras_inits.inspection.batches import gather
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(96, 6)).astype("float32")
+CLASSES = RNG.integers(0, 3, 96)
+REAL = 2 * X[:, :1]
+CROSS_ENTROPY = "sparse_categorical_crossentropy"
+
+
+class Batches(keras.utils.PyDataset):
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        part = slice(32 * index, 32 * index + 32)
+        return X[part], CLASSES[part]
+
+
+def endless():
+    while True:
+        yield from Batches()
+
+
+def dataset():
+    tf = pytest.importorskip("tensorflow")
+    return tf.data.Dataset.from_tensor_slices((X, CLASSES)).batch(40)
+
+
+def frames():
+    pandas = pytest.importorskip("pandas")
+    return pandas.DataFrame(X), pandas.Series(CLASSES)
+
+
+FEEDS = {
+    "arrays": lambda: (X, CLASSES),
+    "tensors": lambda: (keras.ops.convert_to_tensor(X), CLASSES),
+    "frames": frames,
+    "tf.data": lambda: (dataset(), None),
+    "PyDataset": lambda: (Batches(), None),
+    "generator": lambda: (endless(), None),
+}
+
+
+def build(initializer="he_normal"):
+    hidden = layers.Dense(8, "relu", kernel_initializer=initializer)
+    last = layers.Dense(3, "softmax", kernel_initializer=initializer)
+    model = keras.Sequential([keras.Input((6,)), hidden, last])
+    model.compile(keras.optimizers.Adam(0.01), CROSS_ENTROPY)
+    return model
+
+
+@pytest.mark.parametrize("feed", FEEDS)
+def test_diagnose_and_compare_take_what_fit_takes(feed):
+    x, y = FEEDS[feed]()
+    model = build()
+    expected = keras_inits.diagnose(model, X, CLASSES, samples=96)
+    diagnosis = keras_inits.diagnose(model, x, y, samples=96)
+    assert diagnosis.loss == pytest.approx(expected.loss, rel=1e-6)
+    assert diagnosis.issues == expected.issues
+    x, y = FEEDS[feed]()
+    size = {"seeds": 1, "steps": 2, "batch_size": 32, "stable_rate": False}
+    names = ["he_normal", "zeros"]
+    ranked = keras_inits.compare(build, x, y, names, **size)
+    # Eighty samples are asked for: batches are taken whole up to there.
+    some = slice(None) if y is not None else slice(80)
+    known = keras_inits.compare(build, X[some], CLASSES[some], names, **size)
+    assert [row.val_loss for row in ranked.rows] == [row.val_loss for row in known.rows]
+
+
+def test_what_cannot_be_gathered_is_refused():
+    with pytest.raises(ValueError, match="`y` must be left out"):
+        gather(endless(), CLASSES)
+    with pytest.raises(ValueError, match="There must be a batch"):
+        gather(iter([]))
+    with pytest.raises(ValueError, match="must be arrays, or yield batches"):
+        gather(lambda: None)
+
+
+def test_weights_of_samples_are_not_taken_without_a_word():
+    batches = ((X, CLASSES, np.ones(96)) for _ in range(1))
+    with pytest.warns(UserWarning, match="Weights of samples are not used"):
+        x, y = gather(batches)
+    assert x.shape == (96, 6) and y.shape == (96,)
+
+
+def outputs(kind):
+    """Returns a model of two outputs, one of which loses all samples."""
+    inputs = keras.Input((6,))
+    first = layers.Dense(3, "softmax", name="first")(inputs)
+    dead = layers.Dense(8, "relu", kernel_initializer="zeros")(inputs)
+    second = layers.Dense(4, "softmax", name="second")(dead)
+    held = {"a": first, "b": second} if kind == "dict" else [first, second]
+    model = keras.Model(inputs, held)
+    losses, y = [CROSS_ENTROPY, CROSS_ENTROPY], [CLASSES, CLASSES]
+    if kind == "dict":
+        losses, y = ({"a": a, "b": b} for a, b in (losses, y))
+    model.compile("adam", losses)
+    return model, y
+
+
+@pytest.mark.parametrize("kind", ["list", "dict"])
+def test_each_of_several_outputs_is_judged(kind):
+    model, y = outputs(kind)
+    diagnosis = keras_inits.diagnose(model, X, y, advice=False)
+    (issue, *_) = [i for i in diagnosis.issues if "become alike" in i]
+    assert "what reaches 'second' differs" in issue
+    assert not any("'first'" in issue for issue in diagnosis.issues)
+
+
+def test_one_output_in_a_dictionary_is_that_output():
+    inputs = keras.Input((6,))
+    keras.utils.set_random_seed(0)
+    out = layers.Dense(3, "softmax")(layers.Dense(8, "relu")(inputs))
+    alone, held = keras.Model(inputs, out), keras.Model(inputs, {"a": out})
+    alone.compile("adam", CROSS_ENTROPY)
+    held.compile("adam", {"a": CROSS_ENTROPY})
+    expected = keras_inits.diagnose(alone, X, CLASSES)
+    diagnosis = keras_inits.diagnose(held, X, {"a": CLASSES})
+    assert diagnosis.loss == expected.loss and diagnosis.issues == expected.issues
+    limit = expected.stable_learning_rate
+    assert diagnosis.stable_learning_rate == pytest.approx(limit, rel=1e-4)
+
+
+def test_targets_out_of_reach_are_told_by_output():
+    inputs = keras.Input((6,))
+    hidden = layers.Dense(8, "relu")(inputs)
+    heads = [layers.Dense(3, "softmax")(hidden), layers.Dense(1, "tanh")(hidden)]
+    model = keras.Model(inputs, heads)
+    model.compile("adam", [CROSS_ENTROPY, "mse"])
+    diagnosis = keras_inits.diagnose(model, X, [CLASSES, 100 * REAL], advice=False)
+    assert diagnosis.issues[0].startswith("output 2: the output cannot reach")
