@@ -8,13 +8,21 @@ from typing import Any
 import numpy as np
 
 from experiments.bench.measurement import Measurement, Rounds, benchmark, ratio
-from experiments.bench.timing import BATCH, DEPTH, ROUNDS, from_child, interleaved
+from experiments.bench.timing import (
+    BATCH,
+    DEPTH,
+    ROUNDS,
+    from_child,
+    interleaved,
+    timed,
+)
 from experiments.reporting.report import Part, Table
 
 STEPS = {
     "784-256-256-10": 200,
     "two convolutions": 20,
     f"{DEPTH} layers of 10 and 6": 100,
+    "MobileNetV2": 2,
 }
 """Networks, and the steps of a `fit`."""
 
@@ -27,6 +35,8 @@ def build(network: str) -> Any:
 
     if network == "784-256-256-10":
         return networks.feedforward(784, 10, (256, 256), "he_normal")
+    if network == "MobileNetV2":
+        return keras.applications.MobileNetV2((32, 32, 3), weights=None, classes=10)
     if network != "two convolutions":
         return networks.feedforward(784, 10, networks.alternating(DEPTH), "lee_qr")
     layers = keras.layers
@@ -44,7 +54,7 @@ def build(network: str) -> Any:
 
 
 def train(pipe: Connection, network: str) -> None:
-    """Trains a network with and without a monitor, in turn."""
+    """Trains a network with and without a monitor, in turn; first it is traced."""
     from keras_inits import DeadUnitMonitor
 
     rng = np.random.default_rng(0)
@@ -57,8 +67,14 @@ def train(pipe: Connection, network: str) -> None:
         way: functools.partial(model.fit, x, y, BATCH, verbose=0, callbacks=callbacks)
         for way, callbacks in (("without", []), ("with", [monitor]))
     }
+    first = {way: timed(call) for way, call in calls.items()}
     for seconds in interleaved(calls, ROUNDS * 3):
-        pipe.send({way: {"step_seconds": s / steps} for way, s in seconds.items()})
+        pipe.send(
+            {
+                way: {"step_seconds": s / steps, "first_seconds": first[way]}
+                for way, s in seconds.items()
+            }
+        )
 
 
 def report(measured: Mapping[str, Rounds]) -> list[Part]:
@@ -68,10 +84,13 @@ def report(measured: Mapping[str, Rounds]) -> list[Part]:
             network,
             f"{1e3 * rounds['step_seconds']['without'].median():.2f}",
             *ratio(rounds["step_seconds"], "with", "without"),
+            f"{rounds['first_seconds']['without'].median():.1f}",
+            ratio(rounds["first_seconds"], "with", "without")[0],
         ]
         for network, rounds in measured.items()
     ]
     columns = ["network", "step without (ms)", "with / without", "range"]
+    columns += ["first fit without (s)", "with / without"]
     title = f"Training with a DeadUnitMonitor, batch {BATCH}"
     return [Table(title, columns, rows)]
 
