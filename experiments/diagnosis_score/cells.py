@@ -21,7 +21,7 @@ from keras_inits.population import ENGINE, MemberLearningRates
 
 STEPS, BATCH, SAMPLES = 320, 32, 512
 
-DIAGNOSIS = 2
+DIAGNOSIS = 3
 """Revision of what `diagnose` measures; another makes other runs."""
 
 SCALES = (0.01, 0.1, 1.0, 10.0, 100.0)

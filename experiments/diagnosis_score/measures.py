@@ -33,6 +33,7 @@ def measure(objective: Objective) -> dict[str, float]:
         "slope_sd": propagation.slope_sd,
         "narrowest": float(propagation.narrowest),
         "input_rank": propagation.input_rank,
+        "unbounded": float(propagation.unbounded),
         "finite": float(propagation.finite),
         "outputs": float(head.outputs),
         "effective_rank": head.effective_rank,
@@ -79,6 +80,7 @@ def criteria_of(
         slope_sd=row["slope_sd"],
         narrowest=int(row["narrowest"]),
         input_rank=row["input_rank"],
+        unbounded=bool(row["unbounded"]),
         finite=bool(row["finite"]),
     )
     limits = StabilityLimits(row["limit_gradient"], row["limit_sign"])

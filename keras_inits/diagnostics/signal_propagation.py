@@ -95,6 +95,8 @@ class Propagation:
         slope_sd: The same of the derivatives of the losses of samples by the logits.
         narrowest: Least number of values that a sample has on its way, before a layer
             with weights.
+        unbounded: Whether the slope of the loss by the logits grows with them, as that
+            of a squared error does: too high a rate then ends in infinity.
         input_rank: The effective rank of the inputs, as of what reaches a head;
             infinite where they are no floating point numbers.
         finite: Whether all of these are finite.
@@ -110,6 +112,7 @@ class Propagation:
     logit_sd: float
     slope_sd: float
     narrowest: int
+    unbounded: bool
     input_rank: float
     finite: bool
 
@@ -193,6 +196,7 @@ def propagate(objective: Objective) -> Propagation:
         narrowest=min(
             _values_a_sample(call[1]) for call in calls if call[0].trainable_weights
         ),
+        unbounded=_is_unbounded(loss, parts),
         input_rank=_rank_of_inputs(x),
         finite=bool(np.isfinite(numbers).all()),
     )
@@ -268,6 +272,19 @@ def _rows(
             )
         )
     return rows
+
+
+def _is_unbounded(loss: Callable[[list[Any]], Any], logits: list[Any]) -> bool:
+    """Tells whether slopes grow as logits do, between two sizes that are large."""
+    sizes = [1.0 + float(np.abs(array(part)).max()) for part in logits]
+    slopes = []
+    for far in (10.0, 1000.0):
+        moved = [
+            ops.convert_to_tensor(part) / size * far
+            for part, size in zip(logits, sizes, strict=True)
+        ]
+        slopes.append(_norm(map(array, vjp(loss, moved)[1])))
+    return bool(np.isfinite(slopes[1]) and slopes[1] > 10 * slopes[0] > 0)
 
 
 def _rank_of_inputs(x: Any) -> float:

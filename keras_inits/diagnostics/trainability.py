@@ -10,7 +10,6 @@ import numpy as np
 
 from keras_inits.diagnostics.curvature import Objective
 from keras_inits.diagnostics.signal_propagation import (
-    Head,
     Propagation,
     step_direction,
 )
@@ -18,16 +17,32 @@ from keras_inits.inspection.layers import leaf_layers
 from keras_inits.utils.lanczos import lanczos
 
 # Chosen on the networks that `python -m experiments score diagnose` calls "fitted".
-LEAST_DECREASE = 0.02
+LEAST_DECREASE = {"gradient": 0.02, "sign": 0.0045}
 """Of the loss: that much must be in reach."""
 
-LEAST_CHANGE = 0.5
+LEAST_CHANGE = {"gradient": 0.35, "sign": 0.55}
 """Of the differences between the logits of samples: that much must be in reach."""
+
+MOST_FIRST_CHANGE = {"gradient": 8.0, "sign": 65.0}
+"""Times these differences: a first step that changes them by more is blind."""
+
+MOST_OVERSHOOT = {"gradient": 7.0, "sign": 3.5}
+"""Times the stable rate. Curvature often falls when a rate is too high for it."""
+
+MOST_BOUNDED_OVERSHOOT = {"gradient": 20.0, "sign": 7.0}
+"""The same of a loss whose slope is bounded, as of classes: it does not run away."""
+
+MOST_DEPTH_TIMES_RATE = {"gradient": 1.8, "sign": 0.6}
+"""Learning rate times number of layers: steps in all layers at once multiply."""
+
+MOST_LOSS = {"gradient": 100.0, "sign": 1e4}
+"""Times the loss of a network that returns nothing: beyond it, signals explode."""
 
 LEAST_EFFECTIVE_RANK = 1.8
 """In the last features: samples on one line are not told apart by many outputs.
 
-Where a layer has few units, less is asked: `least_effective_rank`.
+Less is asked where a layer has few units, or inputs lie near a line themselves:
+`least_effective_rank`.
 """
 
 ONE_LINE = 1.05
@@ -37,19 +52,10 @@ LEAST_ORDER = 0.2
 """Rank correlation of one output's targets with the place of samples on a line."""
 
 _RANK_A_UNIT = 0.2  # Two units, at least, come near to 1.2.
-_RANK_OF_INPUTS = 0.5  # Of what is above one direction in them.
+_RANK_OF_INPUTS = 0.12  # Of what is above one direction in them.
 
-MOST_LOSS = 50.0
-"""Times the loss of a network that returns nothing: beyond it, signals explode."""
-
-MOST_OVERSHOOT = 7.0
-"""Times the stable rate. Curvature often falls when a rate is too high for it."""
-
-MOST_DEPTH_TIMES_RATE = {"gradient": 3.5, "sign": 0.35}
-"""Learning rate times number of layers: steps in all layers at once multiply."""
-
-MARGINS = {"loss": 1.5, "rank": 1.2, "order": 1.2, "progress": 1.3, "rate": 1.5}
-"""Factors: as near to a limit on either side, whether it is passed says nothing."""
+MARGIN = 1.5
+"""A factor: as near to a limit on either side, whether it is passed decides nothing."""
 
 # Optimizers that move each weight by about the learning rate, whatever its gradient.
 _SIGN = ("Adam", "AdamW", "Adamax", "Lion", "Nadam", "RMSprop")
@@ -228,91 +234,103 @@ def criteria(
         loss = f"{propagation.loss:.3g}"
         text = f"the loss is {loss}: signals or gradients overflow"
         return [Criterion(text, np.inf)]
-    found = _of_signals(propagation)
+    found = _of_features(propagation)
     if rule.kind and np.isfinite(rate):
         found += _of_steps(propagation, rule, rate, steps)
         found += _of_rate(propagation, limits, rule, rate)
     return found
 
 
-def _of_signals(propagation: Propagation) -> list[Criterion]:
+def _of_features(propagation: Propagation) -> list[Criterion]:
     found = []
+    several = len(propagation.heads) > 1
+    least = least_effective_rank(propagation.narrowest, propagation.input_rank)
+    for head in propagation.heads:
+        where = f"'{head.layer}'" if several else "the last layer"
+        alike = f"samples have become alike: what reaches {where} differs between them "
+        if head.constant:
+            text = (
+                "the output is the same for all samples: its activation is flat there"
+            )
+            found.append(Criterion(text, np.inf))
+        if head.outputs > 2 and least > 1:
+            text = f"{alike}along {head.effective_rank:.2g} directions"
+            # One direction is none: what is above it counts.
+            found.append(Criterion(text, _excess(least - 1, head.effective_rank - 1)))
+        on_a_line = propagation.narrowest > 1 and head.effective_rank < ONE_LINE
+        if head.outputs <= 2 and on_a_line and not head.order >= LEAST_ORDER:
+            text = f"{alike}along one line, on which those of high and of low targets "
+            found.append(Criterion(f"{text}are mixed", np.inf))
+    return found
+
+
+def _of_steps(
+    propagation: Propagation, rule: StepRule, rate: float, steps: int
+) -> list[Criterion]:
+    """Compares what steps can do, to first order, with the least and the most."""
+    kind = str(rule.kind)
+    of_loss, of_logits = progress(propagation, rule, rate, steps)
+    too_little = [
+        Criterion(
+            f"too little reaches the kernels: {steps} steps at the rate {rate:.3g} can "
+            f"{what} by about {100 * part:.1g} %",
+            _excess(least, part),
+        )
+        for what, part, least in (
+            (
+                "lower the loss, where they tell samples apart,",
+                of_loss,
+                LEAST_DECREASE[kind],
+            ),
+            ("change what tells samples apart", of_logits, LEAST_CHANGE[kind]),
+        )
+    ]
+    _, first = progress(propagation, rule, rate, 1)
+    too_much = Criterion(
+        f"your rate {rate:.3g} is too high: a first step changes what tells samples "
+        f"apart by {100 * first:.2g} %",
+        _excess(first, MOST_FIRST_CHANGE[kind]),
+    )
+    return [max(too_little, key=lambda one: one.excess), too_much]
+
+
+def _of_rate(
+    propagation: Propagation, limits: StabilityLimits, rule: StepRule, rate: float
+) -> list[Criterion]:
+    """Compares the rate with the stable one, by depth and by the size of the loss."""
+    kind, found = str(rule.kind), []
     if propagation.null_loss > 0:
         ratio = propagation.loss / propagation.null_loss
         text = (
             f"signals explode: the loss is {propagation.loss:.2g}, {ratio:.2g} times "
         )
         text += "that of a network that returns 0"
-        found.append(Criterion(text, _excess(ratio, MOST_LOSS, "loss")))
-    several = len(propagation.heads) > 1
-    for head in propagation.heads:
-        where = f"'{head.layer}'" if several else "the last layer"
-        if head.constant:
-            text = (
-                "the output is the same for all samples: its activation is flat there"
-            )
-            found.append(Criterion(text, np.inf))
-        least = least_effective_rank(propagation.narrowest, propagation.input_rank)
-        found += _of_head(head, propagation.narrowest, least, where)
-    return found
-
-
-def _of_head(head: Head, narrowest: int, least: float, where: str) -> list[Criterion]:
-    alike = (
-        f"samples have become alike: what reaches {where} differs between them along "
-    )
-    if head.outputs > 2:
-        # One direction is none: what is above it counts.
-        above = max(head.effective_rank - 1, 1e-9)
-        excess = _excess(least - 1, above, "rank") if least > 1 else -np.inf
-        return [Criterion(f"{alike}{head.effective_rank:.2g} directions", excess)]
-    if narrowest > 1 and head.effective_rank < ONE_LINE and head.order < LEAST_ORDER:
-        text = f"{alike}one line, on which those of high and of low targets are mixed"
-        return [Criterion(text, _excess(LEAST_ORDER, head.order, "order"))]
-    return []
-
-
-def _of_steps(
-    propagation: Propagation, rule: StepRule, rate: float, steps: int
-) -> list[Criterion]:
-    of_loss, of_logits = progress(propagation, rule, rate, steps)
-    found = []
-    for what, part, least in (
-        ("lower the loss, where they tell samples apart,", of_loss, LEAST_DECREASE),
-        ("change what tells samples apart", of_logits, LEAST_CHANGE),
-    ):
-        text = f"too little reaches the kernels: {steps} steps at the rate {rate:.3g} "
-        text += f"can {what} by about {100 * part:.1g} %"
-        found.append(Criterion(text, _excess(least, part, "progress")))
-    return [max(found, key=lambda one: one.excess)]
-
-
-def _of_rate(
-    propagation: Propagation, limits: StabilityLimits, rule: StepRule, rate: float
-) -> list[Criterion]:
-    assert rule.kind is not None
+        found.append(Criterion(text, _excess(ratio, MOST_LOSS[kind])))
     limit = limits.of(rule)
     ratio = rate / limit if limit > 0 else np.inf
-    overshoot = Criterion(
-        f"your rate {rate:.3g} is {ratio:.2g} times too high",
-        _excess(ratio, MOST_OVERSHOOT, "rate"),
-    )
-    most = MOST_DEPTH_TIMES_RATE[rule.kind] / propagation.depth
-    together = Criterion(
-        f"your rate {rate:.3g} is too high for {propagation.depth} layers that "
-        f"move at once: {rule.optimizer} can take about {most:.2g}",
-        _excess(rate, most, "rate"),
-    )
-    return [overshoot if overshoot.excess > 0 else together]
+    most = MOST_OVERSHOOT if propagation.unbounded else MOST_BOUNDED_OVERSHOOT
+    together = MOST_DEPTH_TIMES_RATE[kind] / propagation.depth
+    return [
+        *found,
+        Criterion(
+            f"your rate {rate:.3g} is {ratio:.2g} times the stable one",
+            _excess(ratio, most[kind]),
+        ),
+        Criterion(
+            f"your rate {rate:.3g} is too high for {propagation.depth} layers that "
+            f"move at once: {rule.optimizer} can take about {together:.2g}",
+            _excess(rate, together),
+        ),
+    ]
 
 
-def _excess(value: float, limit: float, margin: str) -> float:
+def _excess(value: float, limit: float) -> float:
     """Returns by how many margins a value is above a limit."""
-    if np.isnan(value) or np.isnan(limit):
+    if np.isnan(value) or np.isnan(limit) or limit == np.inf:
         return -np.inf
     if value <= 0 or limit <= 0:
         return -np.inf if value <= 0 else np.inf
-    return float((np.log(value) - np.log(limit)) / np.log(MARGINS[margin]))
+    return float((np.log(value) - np.log(limit)) / np.log(MARGIN))
 
 
 def progress(

@@ -9,9 +9,8 @@ from sklearn.datasets import load_digits
 import keras_inits
 from keras_inits.diagnostics import HessianOperator, Objective, eigenvalues
 from keras_inits.diagnostics.trainability import (
-    MARGINS,
+    MARGIN,
     MOST_DEPTH_TIMES_RATE,
-    MOST_OVERSHOOT,
     gradient_limit,
 )
 
@@ -91,11 +90,8 @@ def test_near_a_limit_a_diagnosis_is_uncertain_and_says_of_what():
     model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
     diagnosis = keras_inits.diagnose(model, X, Y)
     assert diagnosis.will_train and not diagnosis.uncertain
-    limit = min(
-        MOST_OVERSHOOT * diagnosis.stable_learning_rate,
-        MOST_DEPTH_TIMES_RATE["gradient"] / 2,
-    )
-    inside, outside = MARGINS["rate"] ** 0.5, MARGINS["rate"] ** 1.5
+    limit = MOST_DEPTH_TIMES_RATE["gradient"] / 2
+    inside, outside = MARGIN**0.5, MARGIN**1.5
     above, below = (diagnosis.at(limit * f) for f in (inside, 1 / inside))
     for near in (above, below):
         assert "rate" in near.uncertain

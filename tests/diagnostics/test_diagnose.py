@@ -40,9 +40,9 @@ def quick(model, digits, **kwargs):
 
 
 def test_large_weights_explode(digits):
-    found = quick(network(normal(1.0)), digits)
+    found = quick(network(normal(1.0), 24), digits)
     assert not found.will_train
-    assert "signals explode" in found.issues[0]
+    assert any("signals explode" in issue for issue in found.issues)
     # Of ReLU units of independent weights of variance 1 it is sqrt(16 / 2).
     assert found.gain == pytest.approx(8**0.5, rel=0.3)
 
@@ -77,8 +77,8 @@ def test_a_rate_that_is_too_high(digits):
     found = quick(network("he_normal", 2, keras.optimizers.SGD(0.1), 32), digits)
     limit = found.stable_learning_rate
     assert found.will_train and 0.1 < 7 * limit
-    (objection,) = found.at(10 * limit).issues
-    assert "10 times too high" in objection
+    issues = found.at(100 * limit).issues
+    assert any("is 1e+02 times the stable one" in issue for issue in issues)
     assert not found.at(1e-9).will_train
     assert found.learning_rate == pytest.approx(0.1)
 
