@@ -34,6 +34,7 @@ _KINDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "logistic": special.expit,
     "tanh": np.tanh,
     "linear": lambda x: x,
+    "relu6": lambda x: np.clip(x, 0, 6),
     "hard logistic": lambda x: np.clip(x / 6 + 0.5, 0, 1),
     "hard tanh": lambda x: np.clip(x, -1, 1),
 }
@@ -177,9 +178,9 @@ def kind_of(activation: Callable[[Any], Any]) -> str:
         activation: A function or a layer.
 
     Returns:
-        `"relu"`, `"logistic"`, `"tanh"`, `"linear"`, `"hard logistic"`, `"hard tanh"`,
-        or else `"elementwise"` if each unit is treated by itself and `"along units"`
-        if it is not.
+        `"relu"`, `"logistic"`, `"tanh"`, `"linear"`, `"relu6"`, `"hard logistic"`,
+        `"hard tanh"`, or else `"elementwise"` if each unit is treated by itself and
+        `"along units"` if it is not.
     """
     if isinstance(activation, layers.PReLU):  # It has a weight for each unit.
         return "elementwise"

@@ -41,6 +41,7 @@ _TOLERANCES = {"float16": 2.0**-8, "bfloat16": 2.0**-5}
 _ACTIVE: dict[str, Callable[[Any], Any]] = {
     "logistic": lambda y: ops.logical_not(y * (1 - y) <= SLOPE / 4),
     "tanh": lambda y: ops.logical_not(1 - y * y <= SLOPE),
+    "relu6": lambda y: ops.logical_not(ops.abs(y - 3) >= 3),
     "hard logistic": lambda y: ops.logical_not(ops.abs(y - 0.5) >= 0.5),
     "hard tanh": lambda y: ops.logical_not(ops.abs(y) >= 1),
 }
