@@ -7,7 +7,7 @@ from keras import layers, ops
 from keras_inits.inspection.activations import activation_of, kind_of, name_of
 
 ELEMENTWISE = (
-    "elu celu exponential gelu hard_silu leaky_relu log_sigmoid mish relu6 selu silu "
+    "elu celu exponential gelu hard_silu leaky_relu log_sigmoid mish selu silu "
     "softplus softsign squareplus tanh_shrink hard_shrink soft_shrink sparse_plus"
 ).split()
 
@@ -20,6 +20,8 @@ ELEMENTWISE = (
         (lambda x: np.maximum(x, 0), "relu"),
         (layers.ReLU(), "relu"),
         (layers.ReLU(max_value=1e3), "elementwise"),
+        (keras.activations.relu6, "relu6"),
+        (layers.ReLU(6.0), "relu6"),
         (layers.LeakyReLU(0.0), "relu"),
         (layers.PReLU(), "elementwise"),
         (tf.math.tanh, "tanh"),
