@@ -250,7 +250,7 @@ def search(
     scaling: str = "unit",
     oracle: Annotated[str, typer.Option(help="grid, random or bayesian.")] = "grid",
     trials: Annotated[
-        int, typer.Option(min=0, help="Most trials; 0 for no limit.")
+        int, typer.Option(min=0, help="0 for the whole grid, or 20 of others.")
     ] = 0,
     table: Annotated[
         list[int],
@@ -269,26 +269,32 @@ def search(
     from experiments.experiment import Options
 
     with _plain_errors():
-        experiment, options = _named("search", name), Options()
-        if name == "deep-narrow":
-            experiment = deep_narrow.search(
-                dataset=dataset,
-                depth=tuple(depth),
-                width=tuple(width),
-                initializer=tuple(initializer) or deep_narrow.Search.initializer,
-                epsilon=tuple(epsilon),
-                epsilon_range=epsilon_range,
-                signs=tuple(signs),
-                activation=activation,
-                seeds=seeds,
-                epochs=epochs,
-                batch_size=batch_size,
-                scaling=scaling,
-                oracle=oracle,
-                trials=trials,
+        experiment, options = _named("search", name), Options(table=table, seeds=seeds)
+        is_deep = name == "deep-narrow"
+        searched = deep_narrow.search(
+            dataset=dataset,
+            depth=tuple(depth),
+            width=tuple(width),
+            initializer=tuple(initializer) or deep_narrow.Search.initializer,
+            epsilon=tuple(epsilon),
+            epsilon_range=epsilon_range,
+            signs=tuple(signs),
+            activation=activation,
+            seeds=seeds if is_deep else deep_narrow.Search.seeds,
+            epochs=epochs,
+            batch_size=batch_size,
+            scaling=scaling,
+            oracle=oracle,
+            trials=trials,
+        )
+        if is_deep:
+            experiment, options = searched, Options()
+        elif searched.command != "search deep-narrow":
+            given = searched.command.removeprefix("search deep-narrow ")
+            raise ValueError(
+                f"`search {name}` takes --table, --seeds, --results and --data-dir. "
+                f"Received: {given}"
             )
-        else:
-            options = Options(table=table, seeds=seeds)
         _run([experiment], "desk", options, results, data_dir)
 
 
@@ -349,11 +355,12 @@ def bench(
         known = registry.of_command("bench")
         names = [one for one in known if not one.startswith("exactness")]
         chosen = [_named("bench", one) for one in (names if name == "all" else [name])]
+        work = [(experiment, experiment.select(preset)) for experiment in chosen]
         ledger = Ledger(results / "ledger.sqlite")
-        for experiment in chosen:
-            for cell in experiment.select(preset):
+        for experiment, cells in work:
+            for cell in cells:
                 ledger.forget_other_versions(cell.describe())
-        _run(chosen, preset, Options(), results, None)
+            _run([experiment], preset, Options(), results, None)
 
 
 def _named(command: str, name: str) -> "Experiment":

@@ -149,14 +149,17 @@ class Search:
         data = datasets.load(self.dataset, data_dir)
         x = datasets.scale(data, self.scaling)
         limit = self.trials or (None if self.oracle == "grid" else 20)
+        folder = ledger.path.parent / "keras_tuner"
         tuner = PopulationTuner(
             ORACLES[self.oracle]("val_accuracy", max_trials=limit, seed=1),
             self.hypermodel(x.shape[1], data.num_classes),
             seeds=self.seeds,
             # The oracle turns to the next network before the next initializer.
             trials_together=_TRIALS_TOGETHER * len(self.depth) * len(self.width),
-            directory=str(ledger.path.parent / "keras_tuner"),
+            directory=str(folder),
             project_name=self.key,
+            # KerasTuner's own files do not have what the ledger has.
+            overwrite=not self._recorded(ledger),
         )
         recorder = TrialRecorder(x[:LOOKED_AT], ledger, self._about())
         tuner.search(
@@ -169,6 +172,13 @@ class Search:
             verbose=0,
             callbacks=[recorder, *([progress] if progress is not None else [])],
         )
+        trials, expected = self._recorded(ledger), len(tuner.oracle.trials) * self.seeds
+        if trials < expected:
+            raise ValueError(
+                "The ledger must have every trial that KerasTuner has ended; delete "
+                f"{folder / self.key} to run them again. "
+                f"Received: {trials} of {expected} trials and seeds"
+            )
         chance = np.bincount(data.y).max() / len(data.y)
         ledger.record([ledger.begin(self._about())], 0, {"chance": [chance]})
 
@@ -198,6 +208,10 @@ class Search:
 
         epsilon = list(self.epsilon) or self.epsilon_range
         return InitializerHyperModel(build, self.initializer, epsilon, self.signs)
+
+    def _recorded(self, ledger: Ledger) -> int:
+        """Counts the trials and seeds that a ledger has."""
+        return sum("values" in run for run in ledger.descriptions(search=self.key))
 
     def _about(self) -> dict[str, Any]:
         return {

@@ -121,6 +121,11 @@ def diagnose(
     if not isinstance(model, Objective):
         x, y = _chosen(x, y, int(check_real("samples", samples, least=2)))
         objective = Objective(model, x, y, loss, batch_size=samples)
+    if objective.samples < 2:
+        raise ValueError(
+            "There must be two samples at least, of which something can tell apart. "
+            f"Received: {objective.samples}"
+        )
     _check_finite(objective)
     network = objective.model
     of_targets = target_issues(objective)
@@ -346,9 +351,12 @@ def _remarks(
     if rule.kind == "gradient" and np.isfinite(limit):
         remarks.append(f"{rule.optimizer} is stable up to the rate {limit:.2g}.")
     elif rule.kind == "sign":
+        first = "does not overshoot at any rate"
+        if np.isfinite(limits.sign):
+            first = f"overshoots above {limits.sign:.2g}"
         remarks.append(
             f"The bound of gradient descent, {limits.gradient:.2g}, does not hold for "
-            f"{rule.optimizer}; its first step overshoots above {limits.sign:.2g}."
+            f"{rule.optimizer}; its first step {first}."
         )
     elif rule.kind is None:
         remarks.append(f"What rate {rule.optimizer} can take is not known here.")

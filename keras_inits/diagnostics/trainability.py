@@ -273,7 +273,7 @@ def _of_steps(
     too_little = [
         Criterion(
             f"too little reaches the kernels: {steps} steps at the rate {rate:.3g} can "
-            f"{what} by about {100 * part:.1g} %",
+            f"{what} by about {100 * part:.1g} %, to first order",
             _excess(least, part),
         )
         for what, part, least in (

@@ -79,6 +79,7 @@ def gather(x: Any, y: Any = None, samples: int | None = None) -> tuple[Any, Any]
     for batch in _batches_of(x):
         *pair, weights = keras.utils.unpack_x_y_sample_weight(batch)
         parts.append(map_arrays(ops.convert_to_numpy, tuple(pair)))
+        _check_batch(*parts[-1])
         weighted = weighted or weights is not None
         count += len(tree.flatten(parts[-1])[0])
         if samples is not None and count >= samples:
@@ -92,6 +93,21 @@ def gather(x: Any, y: Any = None, samples: int | None = None) -> tuple[Any, Any]
         warnings.warn("Weights of samples are not used here.", stacklevel=3)
     joined = tree.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
     return tuple(take(joined, slice(samples)))
+
+
+def _check_batch(x: Any, y: Any) -> None:
+    if y is None:
+        raise ValueError(
+            "Batches must have inputs and targets, as in `(x, y)`. "
+            "Received: batches of inputs alone"
+        )
+    sizes = {array.shape[:1] for array in tree.flatten((x, y)) if array is not None}
+    if len(sizes) > 1 or () in sizes:
+        shapes = [array.shape for array in tree.flatten((x, y)) if array is not None]
+        raise ValueError(
+            "Batches must have as many inputs as targets; a dataset of single samples "
+            f"must be batched first. Received: a batch of shapes {shapes}"
+        )
 
 
 def _batches_of(x: Any) -> Iterator[Any]:

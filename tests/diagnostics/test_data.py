@@ -84,6 +84,32 @@ def test_what_cannot_be_gathered_is_refused():
         gather(lambda: None)
 
 
+@pytest.mark.parametrize(
+    ("batches", "message"),
+    [
+        ([(X[0], CLASSES[0])], "must be batched first"),
+        ([(X, CLASSES[:5])], "as many inputs as targets"),
+        ([X], "must have inputs and targets"),
+    ],
+)
+def test_batches_that_are_none_are_refused(batches, message):
+    with pytest.raises(ValueError, match=message):
+        keras_inits.diagnose(build(), iter(batches))
+
+
+def test_targets_that_are_none_are_refused():
+    for y, message in (
+        (None, "`y` must be given"),
+        ([0, 1, 2], "must be arrays"),
+        (CLASSES[:5], "as many as the samples, 96"),
+        (np.zeros((96, 2, 2)), "must have the shapes that the loss takes"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            keras_inits.diagnose(build(), X, y)
+    with pytest.raises(ValueError, match="two samples at least"):
+        keras_inits.diagnose(build(), X[:1], CLASSES[:1])
+
+
 def test_weights_of_samples_are_not_taken_without_a_word():
     batches = ((X, CLASSES, np.ones(96)) for _ in range(1))
     with pytest.warns(UserWarning, match="Weights of samples are not used"):

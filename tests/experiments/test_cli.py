@@ -214,6 +214,7 @@ def test_search_over_networks_answers_for_each_of_them(tmp_path):
         ("run lee-protocol --preset smoke", "preset=smoke"),
         ("search deep-narow", "deep-narrow"),
         ("search lee-protocl", "lee-protocol"),
+        ("search lee-protocol --depth 3 --epochs 1", "--depth 3 --epochs 1"),
         ("search deep-narrow --dataset digit", "digits"),
         ("search deep-narrow --initializer lee_rq", "lee_qr"),
         ("search deep-narrow --activation rellu", "relu"),

@@ -36,9 +36,8 @@ KERNELS = ("zeros", "glorot_uniform")
 
 @dataclass(frozen=True)
 class Cell:
+    name: str = "digits, a toy"
     dataset: str = "digits"
-    activation: str = "linear"
-    hidden: str = "0"
     seeds: int = 2
     rows_per_run: int = 3
 

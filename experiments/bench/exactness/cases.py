@@ -8,6 +8,7 @@ import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import keras
 import numpy as np
 
 from experiments.bench.exactness.losses import CLASS_TARGETS, LOSSES, METRICS
@@ -114,6 +115,9 @@ _COMMON = {
 """Chances of the rows of a table, where they differ."""
 
 
+_REGULARIZES_IN_FLOAT32 = tuple(map(int, keras.__version__.split(".")[:2])) < (3, 15)
+
+
 def rows_of(table: str, backend: str) -> dict[str, float]:
     """Returns the rows of a table that a backend has, and how often to draw each."""
     rows = list(TABLES[table])
@@ -217,6 +221,12 @@ def _fits(case: Case, backend: str) -> bool:
         # On TensorFlow the gradient of an Embedding comes in parts, one each time that
         # a word occurs, which plain Keras clips, squares and takes signs of one by one.
         network.inputs != "words" or optimizer.linear,
+        # Older Keras regularizes in float32 whatever the dtype: TensorFlow refuses it.
+        not (
+            _REGULARIZES_IN_FLOAT32
+            and case.network == "regularized"
+            and case.dtype == "float64"
+        ),
         case.weights != "class_weight"
         or (single and not network.steps and loss.targets in CLASS_TARGETS[:3]),
         case.weights != "class_weight" or case.feed != "generator",

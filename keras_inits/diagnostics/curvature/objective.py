@@ -70,7 +70,7 @@ class Objective:
         batch_size: int = 1024,
         logits: bool = True,
     ) -> None:
-        """Checks the data by evaluating the loss on one sample."""
+        """Checks the data by evaluating the loss on two samples."""
         check_backend()
         check_model(model)
         self.model = model
@@ -330,7 +330,7 @@ class Objective:
 
     def _check_loss(self) -> None:
         _, x, y = self.batches[0]
-        x, y = take((x, y), slice(1))
+        x, y = take((x, y), slice(2))  # One would be repeated for any shape.
         check_loss(self._loss_model, self.model, x)
         try:
             shape = tuple(self._loss([v.value for v in self.variables], x, y).shape)
@@ -338,9 +338,16 @@ class Objective:
             shapes = [tuple(part.shape) for part in tree.flatten(y)]
             raise ValueError(
                 "The targets must have the shapes that the loss takes beside the "
-                f"outputs of the model. Received: y of shapes {shapes} for one sample"
+                f"outputs of the model. Received: y of shapes {shapes}, and "
+                f"{type(error).__name__}: {_first_line(error)}"
             ) from error
         if shape:
             raise ValueError(
                 f"A loss must be one number. Received: a loss of shape {shape}"
             )
+
+
+def _first_line(error: Exception) -> str:
+    """Returns the first line of a message that has words; TensorFlow's have many."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:200] if lines else ""

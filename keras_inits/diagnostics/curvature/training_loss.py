@@ -74,11 +74,19 @@ def by_output(given: Any, model: keras.Model, outputs: Any) -> list[Any]:
 
 def check_targets(y: Any, samples: int) -> None:
     """Raises an error if there are not as many targets as samples."""
-    sizes = [np.shape(part)[0] if np.ndim(part) else None for part in tree.flatten(y)]
-    if set(sizes) != {samples}:
+    if y is None:
+        raise ValueError("`y` must be given: the targets of the loss. Received: y=None")
+    parts = tree.flatten(y)
+    if not all(map(np.ndim, parts)):
+        raise ValueError(
+            "Targets must be arrays, of one row for each sample. "
+            f"Received: y of type {type(y).__name__}, of single numbers"
+        )
+    sizes = {np.shape(part)[0] for part in parts}
+    if sizes != {samples}:
         raise ValueError(
             f"Targets must be as many as the samples, {samples}. "
-            f"Received: y of {sizes} samples"
+            f"Received: y of {sorted(sizes)} samples"
         )
 
 

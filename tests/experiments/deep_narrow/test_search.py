@@ -85,6 +85,18 @@ def test_a_search_is_reported_from_its_csv_alone(tmp_path):
     assert "| 10-6 |" not in texts[0] and "1 layer of 10-6" in texts[0]
 
 
+def test_what_only_keras_tuner_has_is_searched_again(tmp_path):
+    small = {"depth": (1,), "initializer": ("he_normal",)}
+    cell = Search(epochs=1, seeds=1, batch_size=256, **small)
+    cell.train(cell.describe(), Ledger(tmp_path / "ledger.sqlite"))
+    assert list((tmp_path / "keras_tuner" / cell.key).iterdir())
+    (tmp_path / "ledger.sqlite").unlink()
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    cell.train(cell.describe(), ledger)
+    runs = ledger.descriptions(search=cell.key)
+    assert [run for run in runs if "values" in run]
+
+
 @pytest.mark.parametrize(
     "options",
     [
