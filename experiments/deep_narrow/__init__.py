@@ -75,6 +75,7 @@ EXPERIMENTS = (
         {
             "smoke": [monitor.Watched("digits", depth=30, epochs=5)],
             "desk": [monitor.Watched()],
+            "paper": [monitor.Watched()],
         },
     ),
 )

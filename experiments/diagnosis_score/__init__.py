@@ -9,7 +9,10 @@ EXPERIMENTS = (
         "how often diagnose is right: its predictions beside real training",
         "keras_inits.diagnose",
         report.report,
-        {"desk": cells.cells()},
+        {
+            "smoke": [cell for cell in cells.cells() if cell.task == "circles"],
+            "desk": cells.cells(),
+        },
         command="score diagnose",
     ),
 )

@@ -113,6 +113,12 @@ def test_every_experiment_is_run_by_a_command_of_its_own():
     assert known["score"]["diagnose"] is registry.find("diagnose-score")
 
 
+def test_run_all_can_be_run_at_every_preset():
+    for name, experiment in registry.of_command("run").items():
+        for preset in PRESETS:
+            assert bool(experiment.select(preset)) == bool(experiment.cells), name
+
+
 def test_every_cell_of_everything_describes_its_runs():
     for experiment in registry.ALL.values():
         for preset in experiment.cells:
