@@ -258,7 +258,7 @@ def _of_features(propagation: Propagation) -> list[Criterion]:
             # One direction is none: what is above it counts.
             found.append(Criterion(text, _excess(least - 1, head.effective_rank - 1)))
         on_a_line = propagation.narrowest > 1 and head.effective_rank < ONE_LINE
-        if head.outputs <= 2 and on_a_line and not head.order >= LEAST_ORDER:
+        if head.outputs <= 2 and on_a_line and head.order < LEAST_ORDER:
             text = f"{alike}along one line, on which those of high and of low targets "
             found.append(Criterion(f"{text}are mixed", np.inf))
     return found

@@ -225,3 +225,15 @@ def test_errors(digits):
     model.compile("sgd", lambda y, outputs: keras.ops.log(-outputs[:, 0]))
     with pytest.raises(ValueError, match="loss of finite outputs must be finite"):
         diagnose(model, x, y)
+
+
+def test_two_targets_may_lie_on_the_line_that_features_lie_on():
+    x = np.random.default_rng(0).normal(size=(64, 8)).astype("float32")
+    y = x.sum(axis=1, keepdims=True) * [0.5, -1.0]
+    line = keras.layers.Dense(4, kernel_initializer="ones")
+    model = keras.Sequential([keras.Input((8,)), line, keras.layers.Dense(2)])
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    found = diagnose(model, x, y, advice=False)
+    assert found.will_train
+    model.fit(x, y, epochs=60, batch_size=16, verbose=0)
+    assert model.evaluate(x, y, verbose=0) < 0.05 * np.mean(y**2)

@@ -91,21 +91,10 @@ def vjp(
         primals: `x`.
         cotangents: `u`, shaped like `f(x)`. Defaults to ones: the gradient of a scalar.
     """
-    if keras.backend.backend() == "jax":
-        import jax
-
-        outputs, pull = jax.vjp(function, primals)
-        if cotangents is None:
-            cotangents = tree.map_structure(ops.ones_like, outputs)
-        return outputs, pull(cotangents)[0]
-    import tensorflow as tf
-
-    with tf.GradientTape() as tape:
-        tape.watch(primals)
-        outputs = function(primals)
-    products = tape.gradient(outputs, primals, cotangents, tf.UnconnectedGradients.ZERO)
-    # That of a table of embeddings comes as the rows that were looked up.
-    return outputs, [tf.convert_to_tensor(product) for product in products]
+    outputs, product = pullback(function, primals)
+    if cotangents is None:
+        cotangents = tree.map_structure(ops.ones_like, outputs)
+    return outputs, product(cotangents)
 
 
 def compiled(function: Callable[..., Any], arguments: list[Any]) -> Callable[..., Any]:
