@@ -41,8 +41,9 @@ _TOLERANCES = {"float16": 2.0**-8, "bfloat16": 2.0**-5}
 _ACTIVE: dict[str, Callable[[Any], Any]] = {
     "logistic": lambda y: ops.logical_not(y * (1 - y) <= SLOPE / 4),
     "tanh": lambda y: ops.logical_not(1 - y * y <= SLOPE),
-    "relu6": lambda y: ops.logical_not(ops.abs(y - 3) >= 3),
-    "hard logistic": lambda y: ops.logical_not(ops.abs(y - 0.5) >= 0.5),
+    # By both ends: the distance from the middle would round small outputs to an end.
+    "relu6": lambda y: ops.logical_not(ops.logical_or(y <= 0, y >= 6)),
+    "hard logistic": lambda y: ops.logical_not(ops.logical_or(y <= 0, y >= 1)),
     "hard tanh": lambda y: ops.logical_not(ops.abs(y) >= 1),
 }
 _ALWAYS_ACTIVE = ("linear", "along units", UNSEEN)

@@ -197,3 +197,17 @@ def test_models_and_names_that_do_not_fit():
     model = keras.Sequential([keras.Input((3,)), layers.Dense(2, name="dense_a")])
     with pytest.raises(ValueError, match="Did you mean 'dense_a'"):
         diagnostics.activity(model, np.zeros((2, 3)), layers=["dense_b"])
+
+
+def test_a_small_signal_is_no_death():
+    """Outputs of 1e-8 are far from 0 by their own size, and near it by that of 6."""
+    x = np.random.default_rng(0).uniform(1, 2, (32, 4)).astype("float32")
+    parts = []
+    inputs = keras.Input((4,))
+    for name in ("relu", "relu6"):
+        kernel = keras.initializers.Constant(1e-9)
+        parts.append(layers.Dense(3, name, kernel_initializer=kernel)(inputs))
+    kernel = keras.initializers.Constant(-0.42)  # About -2.5: just above the flat part.
+    parts.append(layers.Dense(3, "hard_sigmoid", kernel_initializer=kernel)(inputs))
+    for layer in diagnostics.activity(keras.Model(inputs, parts), x):
+        assert not layer.dead.any()
