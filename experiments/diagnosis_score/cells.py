@@ -10,18 +10,21 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from experiments.diagnosis_score import measures, networks
 from experiments.diagnosis_score.tasks import Task, task
 from experiments.engine.ledger import Ledger
 from keras_inits import Population
 from keras_inits.diagnostics import Objective
+from keras_inits.diagnostics.trainability import trial_steps
+from keras_inits.diagnostics.trial import Trial
 from keras_inits.inspection.batches import evenly_spaced
 from keras_inits.population import ENGINE, MemberLearningRates
 
 STEPS, BATCH, SAMPLES = 320, 32, 512
 
-DIAGNOSIS = 3
+DIAGNOSIS = 4
 """Revision of what `diagnose` measures; another makes other runs."""
 
 SCALES = (0.01, 0.1, 1.0, 10.0, 100.0)
@@ -143,11 +146,11 @@ class Cell:
             for initializer, rate in itertools.product(INITIALIZERS, RATES)
         ]
         alone = [run | {"engine": "fit"} for run in runs if _is_a_tenth(run)]
+        left_out = ("batch_size", "engine")
         measured = [
-            self._about(initializer, scale)
+            {name: run[name] for name in run if name not in left_out}
             | {"diagnosis": DIAGNOSIS, "samples": SAMPLES}
-            for _, scale in self._scales()
-            for initializer in INITIALIZERS
+            for run in runs
         ]
         return runs + alone + measured
 
@@ -168,12 +171,10 @@ class Cell:
             progress: Shows how far the training is.
         """
         for optimizer, scale in self._scales():
-            self._measure(
-                [r for r in missing if "diagnosis" in r and r["scale"] == scale], ledger
-            )
-            runs = [run for run in missing if run.get("optimizer") == optimizer]
-            together = [run for run in runs if run["engine"] == ENGINE]
-            alone = [[run] for run in runs if run["engine"] == "fit"]
+            runs = [run for run in missing if run["optimizer"] == optimizer]
+            self._measure([run for run in runs if "diagnosis" in run], ledger)
+            together = [run for run in runs if run.get("engine") == ENGINE]
+            alone = [[run] for run in runs if run.get("engine") == "fit"]
             for members in [together, *alone] if together else alone:
                 keras.backend.clear_session()
                 skill = self._skill(members, optimizer, scale, progress)
@@ -181,22 +182,30 @@ class Cell:
                 ledger.record(ids, 0, {"skill": skill})
 
     def _measure(self, runs: Sequence[Mapping[str, Any]], ledger: Ledger) -> None:
-        """Records what `diagnose` goes by, of networks on inputs of one scale."""
+        """Records what `diagnose` goes by, of networks with one optimizer."""
         if not runs:
             return
         keras.backend.clear_session()
         learnt = task(self.task)
         chosen = evenly_spaced(len(learnt.x), SAMPLES)
         x, y = learnt.x[chosen] * np.float32(runs[0]["scale"]), learnt.y[chosen]
-        model = self._build(learnt, runs[0]["initializer"])
-        # One for all, so that its products are compiled once.
-        objective = Objective(model, x, y, learnt.loss)
-        for run in runs:
-            weights = self._build(learnt, run["initializer"]).get_weights()
-            model.set_weights(weights)
-            values = measures.measure(objective)
-            columns = {name: [value] for name, value in values.items()}
-            ledger.record([ledger.begin(run)], 0, columns)
+        # One for all, so that its steps are compiled once.
+        objective = Objective(self._build(learnt, "he_normal"), x, y, learnt.loss)
+        trial = Trial(objective, OPTIMIZERS[runs[0]["optimizer"]](0.1))
+        for initializer, runs_of in itertools.groupby(
+            runs, lambda run: str(run["initializer"])
+        ):
+            network = self._build(learnt, initializer)
+            start = [ops.convert_to_numpy(variable) for variable in network.variables]
+            for run in runs_of:
+                progress = trial.run(
+                    start,
+                    objective.data,
+                    run["learning_rate"],
+                    trial_steps(run["steps"]),
+                )
+                columns = {n: [v] for n, v in measures.columns(progress).items()}
+                ledger.record([ledger.begin(run)], 0, columns)
 
     def _skill(
         self,

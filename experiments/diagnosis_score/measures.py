@@ -1,87 +1,32 @@
-"""What `diagnose` measures of a network, as numbers, and what follows from them."""
+"""What `diagnose` goes by, as the columns of a table."""
 
 from collections.abc import Mapping
+from typing import Any
 
-import numpy as np
+from keras_inits.diagnostics.trial import Progress
 
-from keras_inits.diagnostics import Objective
-from keras_inits.diagnostics.signal_propagation import Head, Propagation, propagate
-from keras_inits.diagnostics.targets import target_issues
-from keras_inits.diagnostics.trainability import (
-    Criterion,
-    StabilityLimits,
-    StepRule,
-    criteria,
-    stability_limits,
-)
+_TIMES = ("at first", "after half", "after all")
 
 
-def measure(objective: Objective) -> dict[str, float]:
-    """Returns all that the verdict on a network with one output depends on."""
-    propagation = propagate(objective)
-    limits = StabilityLimits(np.nan, np.nan)
-    if propagation.finite:
-        limits = stability_limits(objective, propagation.gradient)
-    (head,) = propagation.heads
+def columns(progress: Progress) -> dict[str, float]:
+    """Returns what a trial came to as numbers."""
+    losses = {f"loss {t}": v for t, v in zip(_TIMES, progress.loss, strict=True)}
+    explained = zip(_TIMES, progress.explained, strict=True)
     return {
-        "loss": propagation.loss,
-        "null_loss": propagation.null_loss,
-        "depth": float(propagation.depth),
-        "decrease_gradient": propagation.decrease["gradient"],
-        "decrease_sign": propagation.decrease["sign"],
-        "logit_sd": propagation.logit_sd,
-        "slope_sd": propagation.slope_sd,
-        "narrowest": float(propagation.narrowest),
-        "input_rank": propagation.input_rank,
-        "unbounded": float(propagation.unbounded),
-        "finite": float(propagation.finite),
-        "outputs": float(head.outputs),
-        "effective_rank": head.effective_rank,
-        "order": head.order,
-        "constant": float(head.constant),
-        "limit_gradient": limits.gradient,
-        "limit_sign": limits.sign,
-        "target_issues": float(len(target_issues(objective))),
+        "trial steps": float(progress.steps),
+        **losses,
+        **{f"explained {time}": value for time, value in explained},
+        "concordance": progress.concordance,
     }
 
 
-def criteria_of(
-    row: Mapping[str, float], rule: StepRule, rate: float, steps: int
-) -> list[Criterion]:
-    """Returns what `diagnose` goes by, for an optimizer and a learning rate.
-
-    Args:
-        row: From `measure`.
-        rule: How the optimizer steps.
-        rate: The learning rate.
-        steps: How many steps it has.
-    """
-    if row["target_issues"]:
-        return [Criterion("targets", np.inf)]
-    head = Head(
-        layer="",
-        outputs=int(row["outputs"]),
-        effective_rank=row["effective_rank"],
-        order=row["order"],
-        constant=bool(row["constant"]),
+def progress_of(row: Mapping[str, Any]) -> Progress:
+    """Returns what a trial came to, from `columns`."""
+    first, half, last = (float(row[f"loss {time}"]) for time in _TIMES)
+    e_first, e_half, e_last = (float(row[f"explained {time}"]) for time in _TIMES)
+    return Progress(
+        steps=int(row["trial steps"]),
+        loss=(first, half, last),
+        explained=(e_first, e_half, e_last),
+        concordance=float(row["concordance"]),
     )
-    propagation = Propagation(
-        loss=row["loss"],
-        null_loss=row["null_loss"],
-        depth=int(row["depth"]),
-        layers=[],
-        heads=[head],
-        gradient=np.zeros(0),
-        decrease={
-            "gradient": row["decrease_gradient"],
-            "sign": row["decrease_sign"],
-        },
-        logit_sd=row["logit_sd"],
-        slope_sd=row["slope_sd"],
-        narrowest=int(row["narrowest"]),
-        input_rank=row["input_rank"],
-        unbounded=bool(row["unbounded"]),
-        finite=bool(row["finite"]),
-    )
-    limits = StabilityLimits(row["limit_gradient"], row["limit_sign"])
-    return criteria(propagation, limits, rule, rate, steps)

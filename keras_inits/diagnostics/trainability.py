@@ -61,6 +61,7 @@ MARGIN = 1.5
 _SIGN = ("Adam", "AdamW", "Adamax", "Lion", "Nadam", "RMSprop")
 # Of the largest eigenvalue, which is known then to the square of it.
 _TOLERANCE, _MOST_PRODUCTS = 0.2, 20
+_PART_TRIED, _MOST_TRIED = 5, 100
 _DIFFERENCE = 1e-3  # Of the length of the weights.
 
 Product = Callable[[np.ndarray], np.ndarray]
@@ -183,6 +184,11 @@ def _hessian_product(objective: Objective) -> Product:
         return product
 
     return differences
+
+
+def trial_steps(steps: int) -> int:
+    """Returns how many steps are tried of a training: a fifth of them, 100 at most."""
+    return min(-(-steps // _PART_TRIED), _MOST_TRIED)
 
 
 def least_effective_rank(units: int, input_rank: float = np.inf) -> float:

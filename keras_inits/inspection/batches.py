@@ -11,16 +11,17 @@ from keras import ops, tree
 from keras_inits.inspection import keras_private
 
 
-def evaluate(model: keras.Model, x: Any) -> Any:
-    """Evaluates a model as in inference.
+def evaluate(model: keras.Model, x: Any, training: bool = False) -> Any:
+    """Evaluates a model, as in inference if it is not said otherwise.
 
     Args:
         model: The model.
         x: Inputs, an array or a structure of arrays, as the model takes them.
+        training: Whether to evaluate it as in training. Defaults to `False`.
     """
     x = tree.map_structure(ops.convert_to_tensor, x)
     takes_training = keras_private.takes_training(model)
-    return model(x, training=False) if takes_training else model(x)
+    return model(x, training=training) if takes_training else model(x)
 
 
 def check_inputs(model: keras.Model, x: Any) -> int:

@@ -17,7 +17,13 @@ from keras_inits.diagnostics.curvature.training_loss import (
     check_targets,
     loss_model,
 )
-from keras_inits.inspection.batches import batches, check_inputs, evaluate, take
+from keras_inits.inspection.batches import (
+    batches,
+    check_inputs,
+    evaluate,
+    map_arrays,
+    take,
+)
 from keras_inits.inspection.layers import check_model, variables_of
 
 
@@ -97,6 +103,7 @@ class Objective:
             )
             for batch in batches((x, y), batch_size)
         ]
+        self._sample_losses: Any = None
         self._shapes = [tuple(variable.shape) for variable in self.variables]
         sizes = [int(np.prod(shape)) for shape in self._shapes]
         self._ends = np.cumsum(sizes)
@@ -201,6 +208,33 @@ class Objective:
             x=x, y=y, y_pred=outputs, sample_weight=None
         )
 
+    def batch_loss(self, x: Any, y: Any, training: bool = False) -> Any:
+        """Returns the loss of a batch, with penalties, of variables as they are.
+
+        Args:
+            x: Inputs.
+            y: Targets.
+            training: Whether to evaluate the network as in training.
+        """
+        value = self.output_loss(evaluate(self.model, x, training), x, y)
+        if self._loss_model is not self.model:
+            value += self._penalties()
+        return value
+
+    def sample_losses(self, outputs: Any, x: Any, y: Any) -> Any:
+        """Returns the loss of each sample, `(samples,)`, without penalties.
+
+        Args:
+            outputs: What the network returns.
+            x: Inputs.
+            y: Targets.
+        """
+        batch = map_arrays(ops.convert_to_tensor, [outputs, x, y])
+        if self._sample_losses is None:
+            self._sample_losses = self._of_samples(batch)
+        parts = [part for part in tree.flatten(batch) if part is not None]
+        return self._sample_losses(parts)
+
     @functools.cached_property
     def last_layers(self) -> list[Last]:
         """What is left out of `z`, by output: activations of layers, or by themselves.
@@ -292,6 +326,33 @@ class Objective:
 
         return self._compiled(product, 2)
 
+    def _of_samples(self, batch: list[Any]) -> Any:
+        """Returns the function of the arrays of a batch to the losses of its samples.
+
+        Args:
+            batch: Outputs, inputs and targets.
+        """
+        loss_model = self._loss_model
+        # What comes with the loss of any batch is none of a sample's own.
+        penalized = loss_model is self.model
+        if type(loss_model).compute_loss is not keras.Model.compute_loss:
+            penalized = False
+
+        def loss(parts: list[Any]) -> Any:
+            left = iter(parts)
+            sample = map_arrays(lambda _: next(left)[None], batch)
+            return ops.sum(self.output_loss(*sample))
+
+        def losses(parts: list[Any]) -> Any:
+            each = ops.vectorized_map(loss, parts)
+            return each - self._penalties() if penalized else each
+
+        parts = [part for part in tree.flatten(batch) if part is not None]
+        return compiled(losses, [parts])
+
+    def _penalties(self) -> Any:
+        return sum(ops.sum(loss) for loss in self.model.losses)
+
     def _compiled(self, function: Callable[..., Any], vectors: int) -> Any:
         _, x, y = self.batches[0]
         flat = self._tensor(np.zeros(self.size))
@@ -299,10 +360,7 @@ class Objective:
 
     def _loss(self, weights: list[Any], x: Any, y: Any) -> Any:
         with self._scope(weights):
-            value = self.output_loss(evaluate(self.model, x), x, y)
-            if self._loss_model is not self.model:
-                value += sum(ops.sum(loss) for loss in self.model.losses)
-            return value
+            return self.batch_loss(x, y)
 
     def _scope(self, weights: list[Any]) -> keras.StatelessScope:
         """Gives the model other weights, and keeps its state, within a block."""

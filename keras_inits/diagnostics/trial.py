@@ -1,0 +1,210 @@
+"""The first steps of training, taken by a copy of the weights."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops, tree
+
+from keras_inits.diagnostics.curvature import Objective
+from keras_inits.inspection.batches import evaluate, map_arrays, take
+
+_MATCHINGS = 8  # So many times are samples paired at random.
+_TIE = 1e-6  # Of a loss: less of a difference is rounding.
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What some steps of training have come to; NaN where a loss is not finite.
+
+    Outputs tell something of the targets if the loss grows where samples trade their
+    outputs.
+
+    Args:
+        steps: How many steps were taken.
+        loss: The loss at first and after each half of the steps.
+        explained: The part `1 - loss / traded` of the loss `traded` of outputs that
+            belong to another sample, at the same times. Of a squared error and outputs
+            of the spread of the targets it is the coefficient of correlation.
+        concordance: Of pairs of samples whose targets differ, how many more have the
+            lower loss with their own outputs than with those of each other, after the
+            steps: Kendall's rank correlation, of one target and squared errors. 0 if
+            outputs tell nothing of the targets, 1 if they order them all.
+    """
+
+    steps: int
+    loss: tuple[float, float, float]
+    explained: tuple[float, float, float]
+    concordance: float
+
+
+class Trial:
+    """Takes the first steps of training with a copy of the weights of a network.
+
+    They are steps of `fit`: batches in random order, layers as in training, penalties
+    on weights, and the optimizer's own step. The network stays as it is.
+
+    Args:
+        objective: The network and the loss.
+        optimizer: The optimizer, which stays as it is too.
+        batch_size: Samples of a step.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        optimizer: keras.optimizers.Optimizer,
+        batch_size: int = 32,
+    ) -> None:
+        """Copies the variables; nothing is compiled before the first step."""
+        self.batch_size = batch_size
+        self._copy = _Copy(objective)
+        config = optimizer.get_config()
+        if "learning_rate" in config:  # In place of a schedule too.
+            config["learning_rate"] = 0.0
+        self._copy.compile(
+            type(optimizer).from_config(config),
+            run_eagerly=objective.model.run_eagerly,
+            jit_compile=False,
+            auto_scale_loss=False,
+        )
+        self._copy.optimizer.build(self._copy.trainable_variables)
+        self._built = list(map(_value, self._copy.optimizer.variables))
+
+    def run(
+        self,
+        start: Sequence[np.ndarray],
+        data: tuple[Any, Any],
+        learning_rate: float,
+        steps: int,
+    ) -> Progress:
+        """Takes steps, and says what they come to.
+
+        Args:
+            start: The variables of the network before the first.
+            data: Inputs and targets.
+            learning_rate: The learning rate.
+            steps: How many steps.
+        """
+        copy, x, y = self._copy, *map_arrays(ops.convert_to_numpy, data)
+        samples = len(tree.flatten(x)[0])
+        batch = min(self.batch_size, samples)
+        order, epochs = np.random.default_rng(0), -(-steps * batch // samples)
+        chosen = np.concatenate([order.permutation(samples) for _ in range(epochs)])
+        for variable, value in zip(copy.optimizer.variables, self._built, strict=True):
+            variable.assign(value)
+        copy.optimizer.learning_rate = learning_rate
+        copy.begin(start)
+        found = [copy.explained(x, y)]
+        half = (steps + 1) // 2
+        for first, last in ((0, half), (half, steps)):
+            if last > first and np.isfinite(found[-1][0]):
+                batches = take((x, y), chosen[first * batch : last * batch])
+                copy.fit(copy.pack(batches), batch_size=batch, shuffle=False, verbose=0)
+                found.append(copy.explained(x, y))
+            else:
+                found.append(found[-1])
+        loss, explained, concordance = zip(*found, strict=True)
+        return Progress(steps, loss, explained, concordance[-1])
+
+
+class _Copy(keras.Model):
+    """A network with variables of its own, which returns the loss of a batch."""
+
+    def __init__(self, objective: Objective) -> None:
+        super().__init__(name=f"{objective.model.name}_trial")
+        self.objective = objective
+        self.structure: Any = None
+        trained = {id(variable) for variable in objective.variables}
+        self.own = [
+            self.add_weight(
+                shape=variable.shape,
+                dtype=variable.dtype,
+                initializer="zeros",
+                trainable=id(variable) in trained,
+                name=f"{number}_{variable.name}",
+            )
+            for number, variable in enumerate(objective.model.variables)
+        ]
+        self.built = True
+
+    def begin(self, values: Sequence[np.ndarray]) -> None:
+        """Sets the variables to what those of the network are."""
+        for own, value in zip(self.own, values, strict=True):
+            own.assign(value)
+
+    def pack(self, batch: tuple[Any, Any]) -> list[Any]:
+        """Returns inputs and targets as one list of arrays, for `call`."""
+        self.structure = map_arrays(lambda _: 0, batch)
+        return [part for part in tree.flatten(batch) if part is not None]
+
+    def call(self, parts: list[Any], training: bool | None = None) -> Any:
+        """Returns the loss, and keeps what the network assigns."""
+        left = iter(parts)
+        x, y = map_arrays(lambda _: next(left), self.structure)
+        with self._scope() as scope:
+            loss = self.objective.batch_loss(x, y, training=bool(training))
+        for variable, own in zip(self.objective.model.variables, self.own, strict=True):
+            if not own.trainable:
+                own.assign(scope.get_current_value(variable))
+        return loss
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """Returns the loss, which is the output."""
+        return y_pred
+
+    def explained(self, x: Any, y: Any) -> tuple[float, float, float]:
+        """Returns the loss, the part of it that is explained, and the concordance."""
+        with self._scope():
+            outputs = evaluate(self.objective.model, x, training=True)
+        outputs = map_arrays(ops.convert_to_numpy, outputs)
+
+        def losses(place: Any) -> np.ndarray:
+            each = self.objective.sample_losses(take(outputs, place), x, y)
+            return ops.convert_to_numpy(each).astype("float64")
+
+        own = losses(slice(None))
+        if not np.isfinite(own).all():
+            return np.nan, np.nan, np.nan
+        rng, traded, more, pairs = np.random.default_rng(0), [], 0.0, 0
+        for _ in range(_MATCHINGS):
+            one, other = np.array_split(rng.permutation(len(own))[: len(own) // 2 * 2], 2)
+            place = np.arange(len(own))
+            place[one], place[other] = other, one
+            all_traded = losses(place)
+            traded.append(all_traded[np.append(one, other)].mean())
+            before, after = own[one] + own[other], all_traded[one] + all_traded[other]
+            differ = ~_same(take(y, one), take(y, other))
+            change = np.where(np.abs(after - before) > _TIE * np.abs(before), after - before, 0)
+            more += np.sign(change[differ]).sum()
+            pairs += differ.sum()
+        loss, mean = float(own.mean()), float(np.mean(traded))
+        return loss, 1 - loss / mean if mean else 0.0, float(more / max(pairs, 1))
+
+    def _scope(self) -> keras.StatelessScope:
+        values = [own.value for own in self.own]
+        pairs = zip(self.objective.model.variables, values, strict=True)
+        return keras.StatelessScope(list(pairs), collect_losses=True)
+
+
+def _same(one: Any, other: Any) -> np.ndarray:
+    """Tells of which samples all targets are the same."""
+    same = [
+        (a == b).reshape(len(a), -1).all(axis=1)
+        for a, b in zip(tree.flatten(one), tree.flatten(other), strict=True)
+        if a is not None
+    ]
+    return np.asarray(np.all(same, axis=0))
+
+
+def _value(variable: Any) -> np.ndarray:
+    return np.asarray(ops.convert_to_numpy(variable))
