@@ -14,11 +14,11 @@ from experiments.diagnosis_score.cells import (
     SCALES,
     STEPS,
 )
-from experiments.diagnosis_score.measures import criteria_of
+from experiments.diagnosis_score.measures import progress_of
 from experiments.diagnosis_score.tasks import FAMILIES
 from experiments.engine.frame import Results
 from experiments.reporting.report import Part, Table
-from keras_inits.diagnostics.trainability import step_rule_of
+from keras_inits.diagnostics.trainability import outlook
 
 TRAINED = 0.25
 """Skill from which a network is said to train."""
@@ -26,7 +26,10 @@ TRAINED = 0.25
 UNCLEAR = (0.15, 0.35)
 """Skill at which it has begun to: it is a matter of some more steps."""
 
-_NETWORK = ["third", "task", "network", "initializer", "scale"]
+_TRAINING = [
+    *("third", "task", "network", "initializer", "scale"),
+    *("optimizer", "learning_rate"),
+]
 
 
 def report(results: Results, folder: Path) -> list[Part]:
@@ -59,19 +62,13 @@ def report(results: Results, folder: Path) -> list[Part]:
 
 def judged(frame: pd.DataFrame) -> pd.DataFrame:
     """Returns a row for each training, with what diagnose says of the network."""
-    measured = frame[frame["diagnosis"].notna()].set_index(_NETWORK)
-    networks = frame[frame["optimizer"].notna()].copy()
-    measures: dict[Any, Any] = measured.to_dict("index")
-    rules = {name: step_rule_of(make(0.1)) for name, make in OPTIMIZERS.items()}
-    excess = []
-    for row in networks.to_dict("records"):
-        found = criteria_of(
-            measures[tuple(row[name] for name in _NETWORK)],
-            rules[row["optimizer"]],
-            row["learning_rate"],
-            STEPS,
-        )
-        excess.append(max((one.excess for one in found), default=-np.inf))
+    measured = frame[frame["diagnosis"].notna()].set_index(_TRAINING)
+    networks = frame[frame["engine"].notna()].copy()
+    of: dict[Any, Any] = measured.to_dict("index")
+    excess = [
+        outlook(progress_of(of[tuple(row[name] for name in _TRAINING)]), STEPS).excess
+        for row in networks.to_dict("records")
+    ]
     skill = networks["skill"].fillna(-np.inf)
     return networks.assign(
         family=[FAMILIES[name] for name in networks["task"]],
@@ -132,11 +129,12 @@ def _by(networks: pd.DataFrame, name: str, title: str) -> Table:
 
 def _plain_fit(networks: pd.DataFrame) -> list[Part]:
     """Compares the networks that plain `fit` trained with the populations'."""
-    keys = [*_NETWORK, "optimizer", "learning_rate"]
-    alone = networks[networks["engine"] == "fit"].set_index(keys)
+    alone = networks[networks["engine"] == "fit"].set_index(_TRAINING)
     if alone.empty:
         return ["No network was trained by plain fit."]
-    together = networks[networks["engine"] != "fit"].set_index(keys).loc[alone.index]
+    together = (
+        networks[networks["engine"] != "fit"].set_index(_TRAINING).loc[alone.index]
+    )
     gap = (alone["skill"] - together["skill"]).abs()
     gap = gap.where(alone["skill"].notna() == together["skill"].notna(), np.inf).fillna(
         0

@@ -13,10 +13,13 @@ from keras_inits.diagnostics.signal_propagation import (
     Propagation,
     step_direction,
 )
+from keras_inits.diagnostics.trial import Progress
 from keras_inits.inspection.layers import leaf_layers
 from keras_inits.utils.lanczos import lanczos
 
 # Chosen on the networks that `python -m experiments score diagnose` calls "fitted".
+CONCORDANCE, OUTLOOK, OUTLOOK_MARGIN = 1.4, -0.7, 0.3
+LEAST_EXPLAINED = 1e-3
 LEAST_DECREASE = {"gradient": 0.02, "sign": 0.0045}
 """Of the loss: that much must be in reach."""
 
@@ -218,6 +221,29 @@ class Criterion:
 
     text: str
     excess: float
+
+
+def outlook(progress: Progress, steps: int) -> Criterion:
+    """Says whether a training comes to something, by what its first steps came to.
+
+    Args:
+        progress: What they came to.
+        steps: How many steps training has.
+    """
+    _, half, now = progress.explained
+    tried, loss = progress.steps, progress.loss
+    if not np.isfinite(now):
+        text = f"the loss is not finite within {tried} steps"
+        return Criterion(text, np.inf)
+    pace = (now - half) / max(tried - (tried + 1) // 2, 1)
+    expected = now + pace * (steps - tried)
+    text = (
+        f"in {tried} steps on a copy the loss went from {loss[0]:.3g} to {loss[2]:.3g}, "
+        f"of which outputs explain {100 * now:.2g} %"
+    )
+    explained = np.log10(np.clip(expected, LEAST_EXPLAINED, 1))
+    score = explained + CONCORDANCE * max(progress.concordance, -0.5) - OUTLOOK
+    return Criterion(text, -score / OUTLOOK_MARGIN)
 
 
 def criteria(

@@ -177,14 +177,18 @@ class _Copy(keras.Model):
             return np.nan, np.nan, np.nan
         rng, traded, more, pairs = np.random.default_rng(0), [], 0.0, 0
         for _ in range(_MATCHINGS):
-            one, other = np.array_split(rng.permutation(len(own))[: len(own) // 2 * 2], 2)
+            one, other = np.array_split(
+                rng.permutation(len(own))[: len(own) // 2 * 2], 2
+            )
             place = np.arange(len(own))
             place[one], place[other] = other, one
             all_traded = losses(place)
             traded.append(all_traded[np.append(one, other)].mean())
             before, after = own[one] + own[other], all_traded[one] + all_traded[other]
             differ = ~_same(take(y, one), take(y, other))
-            change = np.where(np.abs(after - before) > _TIE * np.abs(before), after - before, 0)
+            change = np.where(
+                np.abs(after - before) > _TIE * np.abs(before), after - before, 0
+            )
             more += np.sign(change[differ]).sum()
             pairs += differ.sum()
         loss, mean = float(own.mean()), float(np.mean(traded))
