@@ -17,7 +17,7 @@ from experiments.diagnosis_score.tasks import Task, task
 from experiments.engine.ledger import Ledger
 from keras_inits import Population
 from keras_inits.diagnostics import Objective
-from keras_inits.diagnostics.trainability import trial_steps
+from keras_inits.diagnostics.outlook import trial_steps
 from keras_inits.diagnostics.trial import Trial
 from keras_inits.inspection.batches import evenly_spaced
 from keras_inits.population import ENGINE, MemberLearningRates

@@ -18,7 +18,7 @@ from experiments.diagnosis_score.measures import progress_of
 from experiments.diagnosis_score.tasks import FAMILIES
 from experiments.engine.frame import Results
 from experiments.reporting.report import Part, Table
-from keras_inits.diagnostics.trainability import outlook
+from keras_inits.diagnostics.outlook import MARGIN, outlook
 
 TRAINED = 0.25
 """Skill from which a network is said to train."""
@@ -65,16 +65,16 @@ def judged(frame: pd.DataFrame) -> pd.DataFrame:
     measured = frame[frame["diagnosis"].notna()].set_index(_TRAINING)
     networks = frame[frame["engine"].notna()].copy()
     of: dict[Any, Any] = measured.to_dict("index")
-    excess = [
-        outlook(progress_of(of[tuple(row[name] for name in _TRAINING)]), STEPS).excess
+    score = [
+        outlook(progress_of(of[tuple(row[name] for name in _TRAINING)]), STEPS).score
         for row in networks.to_dict("records")
     ]
     skill = networks["skill"].fillna(-np.inf)
     return networks.assign(
         family=[FAMILIES[name] for name in networks["task"]],
-        excess=excess,
+        score=score,
         says=np.select(
-            [np.array(excess) >= 1, np.array(excess) <= -1],
+            [np.array(score) <= -MARGIN, np.array(score) >= MARGIN],
             ["will not train", "will train"],
             "uncertain",
         ),

@@ -15,7 +15,7 @@ from keras_inits.calibration.registry import calibration_of
 from keras_inits.callbacks import DeadUnitMonitor
 from keras_inits.comparison.result import Compared, Comparison
 from keras_inits.diagnostics.curvature import Objective
-from keras_inits.diagnostics.trainability import gradient_limit
+from keras_inits.diagnostics.stability import gradient_limit
 from keras_inits.initializers import registration
 from keras_inits.inspection.batches import gather
 from keras_inits.population import Population

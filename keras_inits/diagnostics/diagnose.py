@@ -17,17 +17,19 @@ from keras_inits.diagnostics.result import (
     Alternative,
     Diagnosis,
     LayerDiagnosis,
+    Measured,
 )
 from keras_inits.diagnostics.signal_propagation import Propagation, propagate
-from keras_inits.diagnostics.targets import target_issues
-from keras_inits.diagnostics.trainability import (
+from keras_inits.diagnostics.stability import (
     StabilityLimits,
     StepRule,
-    criteria,
     stability_limits,
     step_rule_of,
 )
+from keras_inits.diagnostics.targets import target_issues
+from keras_inits.diagnostics.trial import Trial
 from keras_inits.diagnostics.units import activity
+from keras_inits.inspection import keras_private
 from keras_inits.inspection.activations import activation_of, name_of
 from keras_inits.inspection.batches import evenly_spaced, gather, take
 from keras_inits.inspection.layers import leaf_layers, names
@@ -51,19 +53,24 @@ def diagnose(
     curvature: bool = False,
     advice: bool = True,
     samples: int = 1024,
+    batch_size: int = 32,
 ) -> Diagnosis:
     """Says whether a network will train, before it is trained.
 
-    Data are sent through the network once, and the gradient back. The network will
-    train if its output can return the targets; if the loss is not far above that of a
-    network that returns 0; if samples
-    still differ in what reaches the last layer; if, to first order, the steps can
-    lower the loss, and change what tells samples apart, by a part that counts; and if
-    the learning rate is not far above the stable one, nor too large for as many layers
-    as there are to move at once. Near one of these limits the diagnosis is uncertain,
-    and says so. Where it will not train, it is drawn anew by initializers
-    that suit its activation, or given inputs of mean 0 and sd 1 if its own are far from
-    that, and measured; its own weights are put back.
+    A copy of the network takes the first steps of training: a fifth of them, 100 at
+    most. They show how much of the loss its outputs come to explain, how well they tell
+    the targets apart, and at what pace; from these follows whether training comes to
+    something. Near the limit the diagnosis is uncertain, and says so.
+
+    Why it does not is told by what is measured before these steps. Data are sent
+    through the network once, and the gradient back. What keeps it from training is an
+    output that cannot return the targets; a loss far above that of a network that
+    returns 0; samples that no longer differ in what reaches the last layer; steps that,
+    to first order, can neither lower the loss nor change what tells samples apart; or
+    a learning rate far above the stable one, or too large for as many layers as there
+    are to move at once. Then the network is drawn anew by initializers that suit its
+    activation, or given inputs of mean 0 and sd 1 if its own are far from that, and
+    tried; its own weights are put back.
 
     The table has a row for each layer: mean and sd of its weights; the gain of the
     signal, of the part of it that varies between samples, and of the gradient; which
@@ -72,8 +79,9 @@ def diagnose(
 
     Adam and its like move each weight by about the learning rate, and the limit
     `2 / lambda_max` of gradient descent does not hold for them. Theirs is that of
-    their first step, along its own direction. Optimizers of another kind are not
-    judged by their rate.
+    their first step, along its own direction. Of optimizers of another kind no limit
+    is known; their steps are tried like all others. A `train_step` of the model's own
+    is not used.
 
     Examples:
     >>> import keras
@@ -97,8 +105,8 @@ def diagnose(
         y: Targets, as the loss takes them. Defaults to `None`, where `x` has them.
         loss: A loss in place of the compiled one. Defaults to `None`.
         learning_rate: The rate to judge. Defaults to `None`, for that of the compiled
-            optimizer; a model that is not compiled is judged for `SGD`, at the largest
-            stable rate.
+            optimizer, the largest of a schedule; a model that is not compiled is judged
+            for `SGD`, at the largest stable rate.
         steps: How many steps training has. Defaults to `1000`.
         curvature: Whether to find the largest eigenvalue of the Hessian for each layer,
             which takes some tens of gradients a layer. Defaults to `False`.
@@ -106,6 +114,8 @@ def diagnose(
             Defaults to `True`.
         samples: How many samples to look at, evenly spaced; all if there are no more.
             Defaults to `1024`.
+        batch_size: How many of them a step of training takes, as for `fit`. Defaults
+            to `32`.
 
     Raises:
         TypeError: If `model` is not a Keras model.
@@ -141,12 +151,16 @@ def diagnose(
     if learning_rate is None:
         learning_rate = limits.of(rule)
         if optimizer is not None:
-            learning_rate = float(np.mean(optimizer.learning_rate))
+            learning_rate = _largest_rate(optimizer, steps)
+        elif not 0 < learning_rate < np.inf:  # It is not known of such a network.
+            learning_rate = float(keras.optimizers.SGD().learning_rate)
     layers = tuple(_layers(objective, propagation, curvature))
+    trial = Trial(objective, optimizer or "sgd", batch_size)
+    measured = _measured(objective, propagation, limits)
+    judged = measured.judge(trial, rule, learning_rate, steps)
+    judged["issues"] = (*of_targets, *judged["issues"])
     diagnosis = Diagnosis(
         model=network.name,
-        issues=(),
-        uncertain="",
         remarks=tuple(_remarks(layers, _gain(propagation), limits, rule)),
         alternatives=(),
         layers=layers,
@@ -156,9 +170,11 @@ def diagnose(
         step_rule=rule,
         learning_rate=learning_rate,
         steps=steps,
-        _propagation=propagation,
+        _measured=measured,
+        _trial=trial,
         _of_targets=tuple(of_targets),
-    ).at(learning_rate)
+        **judged,
+    )
     # No initializer makes targets come within reach.
     if not diagnosis.issues or not advice or of_targets:
         return diagnosis
@@ -196,6 +212,24 @@ def _limits(objective: Objective, propagation: Propagation) -> StabilityLimits:
     if not propagation.finite:
         return StabilityLimits(np.nan, np.nan)
     return stability_limits(objective, propagation.gradient)
+
+
+def _measured(
+    objective: Objective, propagation: Propagation, limits: StabilityLimits
+) -> Measured:
+    variables = objective.model.variables
+    start = [ops.convert_to_numpy(variable) for variable in variables]
+    return Measured(start, _data(objective), propagation, limits)
+
+
+def _largest_rate(optimizer: keras.optimizers.Optimizer, steps: int) -> float:
+    """Returns the learning rate of an optimizer, the largest of a schedule."""
+    # One that scales the loss has another within.
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    schedule = keras_private.learning_rate_of(inner)
+    if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+        return float(optimizer.learning_rate)
+    return max(float(schedule(step)) for step in np.linspace(0, steps - 1, 64).round())
 
 
 def _layers(
@@ -292,11 +326,12 @@ def _alternative(
     propagation = propagate(objective)
     limits = _limits(objective, propagation)
     rule, rate = diagnosis.step_rule, diagnosis.learning_rate
-    found = criteria(propagation, limits, rule, rate, diagnosis.steps)
+    measured = _measured(objective, propagation, limits)
+    judged = measured.judge(diagnosis._trial, rule, rate, diagnosis.steps)
     return Alternative(
         gain=_gain(propagation),
         stable_learning_rate=limits.of(rule),
-        will_train=all(one.excess <= 0 for one in found),
+        will_train=not judged["issues"],
         **change,
     )
 

@@ -6,13 +6,11 @@ from typing import Any
 import numpy as np
 from keras import tree
 
+from keras_inits.diagnostics.outlook import outlook, trial_steps
+from keras_inits.diagnostics.reasons import reasons
 from keras_inits.diagnostics.signal_propagation import LayerPropagation, Propagation
-from keras_inits.diagnostics.trainability import (
-    StabilityLimits,
-    StepRule,
-    criteria,
-    step_rule_of,
-)
+from keras_inits.diagnostics.stability import StabilityLimits, StepRule, step_rule_of
+from keras_inits.diagnostics.trial import Progress, Trial
 from keras_inits.utils.table import ResultTable, TableResult, plain
 
 STATES = ("dead", "saturated", "constant", "duplicate")
@@ -97,14 +95,48 @@ class Alternative:
 
 
 @dataclass(frozen=True, eq=False)
+class Measured:
+    """A network before training, to be judged at any rate.
+
+    Args:
+        start: Its variables.
+        data: Inputs and targets.
+        propagation: How signal and gradient pass through it.
+        limits: The learning rates up to which steps are stable.
+    """
+
+    start: list[np.ndarray]
+    data: tuple[Any, Any]
+    propagation: Propagation
+    limits: StabilityLimits
+
+    def judge(
+        self, trial: Trial, rule: StepRule, learning_rate: float, steps: int
+    ) -> dict[str, Any]:
+        """Returns `issues`, `uncertain` and `progress` of a `Diagnosis`."""
+        progress = trial.run(self.start, self.data, learning_rate, trial_steps(steps))
+        expected = outlook(progress, steps)
+        issues: list[str] = []
+        if expected.score <= 0:
+            why = reasons(self.propagation, self.limits, rule, learning_rate, steps)
+            issues = [expected.text, *why]
+        return {
+            "issues": tuple(issues),
+            "uncertain": expected.text if expected.uncertain else "",
+            "progress": progress,
+        }
+
+
+@dataclass(frozen=True, eq=False)
 class Diagnosis(TableResult):
     """What is to be expected of training a network.
 
     Args:
         model: Name of the model.
-        issues: Why it will not train, in plain words; empty if it will.
-        uncertain: What is so near to a limit, on either side of it, that it decides
-            nothing; empty if that is not so.
+        issues: Why it will not train, in plain words; empty if it will. What the first
+            steps have come to is followed by what explains it.
+        uncertain: What the first steps have come to, if that may end either way; empty
+            if not.
         remarks: What else is worth knowing.
         alternatives: Copies of the network with initializers that suit it, and with
             scaled inputs, measured where there are issues.
@@ -116,6 +148,7 @@ class Diagnosis(TableResult):
         step_rule: How the optimizer steps.
         learning_rate: The rate that is judged.
         steps: How many steps training has.
+        progress: What the first of them have come to, on a copy.
     """
 
     model: str
@@ -130,7 +163,9 @@ class Diagnosis(TableResult):
     step_rule: StepRule
     learning_rate: float
     steps: int
-    _propagation: Propagation = field(repr=False)
+    progress: Progress
+    _measured: Measured = field(repr=False)
+    _trial: Trial = field(repr=False)
     _of_targets: tuple[str, ...] = field(repr=False)
 
     @property
@@ -144,26 +179,24 @@ class Diagnosis(TableResult):
         return self.stability_limits.of(self.step_rule)
 
     def at(self, learning_rate: float, optimizer: Any = None) -> "Diagnosis":
-        """Returns the diagnosis for another learning rate; nothing is measured anew.
+        """Returns the diagnosis for another learning rate.
+
+        The first steps are taken anew, from the weights that were diagnosed.
 
         Args:
             learning_rate: The rate.
             optimizer: Another optimizer, by name or as an object. Defaults to `None`:
                 the same.
         """
-        rule = self.step_rule if optimizer is None else step_rule_of(optimizer)
-        found = criteria(
-            self._propagation, self.stability_limits, rule, learning_rate, self.steps
-        )
-        worst = max(found, key=lambda one: one.excess, default=None)
-        near = worst is not None and abs(worst.excess) < 1 and not self._of_targets
-        issues = [one.text for one in found if one.excess > 0]
+        trial, rule = self._trial, self.step_rule
+        if optimizer is not None:
+            trial, rule = trial.with_optimizer(optimizer), step_rule_of(optimizer)
+        judged = self._measured.judge(trial, rule, learning_rate, self.steps)
+        judged["issues"] = (*self._of_targets, *judged["issues"])
+        if self._of_targets:
+            judged["uncertain"] = ""
         return replace(
-            self,
-            issues=(*self._of_targets, *issues),
-            uncertain=worst.text if worst is not None and near else "",
-            step_rule=rule,
-            learning_rate=learning_rate,
+            self, step_rule=rule, learning_rate=learning_rate, _trial=trial, **judged
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -182,18 +215,19 @@ class Diagnosis(TableResult):
             "learning_rate": self.learning_rate,
             "stable_learning_rate": self.stable_learning_rate,
             "steps": self.steps,
+            "progress": asdict(self.progress),
         }
         return tree.map_structure(plain, data)
 
     def to_table(self) -> ResultTable:
         """Returns a table of the layers, and whether the network will train."""
-        outlook = "will train"
+        verdict = "will train"
         if self.issues:
-            outlook = f"will not train: {'; '.join(self.issues)}"
+            verdict = f"will not train: {'; '.join(self.issues)}"
         if self.uncertain:
             likely = "will" if self.will_train else "will not"
-            outlook = f"may train or not (uncertain: {self.uncertain}); "
-            outlook += f"likelier it {likely}"
+            verdict = f"may train or not (uncertain: {self.uncertain}); "
+            verdict += f"likelier it {likely}"
         shown = {
             name: heading
             for name, heading in _HEADINGS.items()
@@ -201,10 +235,12 @@ class Diagnosis(TableResult):
         }
         rows = [[_cell(layer, name) for name in shown] for layer in self.layers]
         after = list(self.remarks)
+        if not (self.issues or self.uncertain):
+            after.append(f"{outlook(self.progress, self.steps).text}.")
         if self.alternatives:
             after.append(f"Measured: {'; '.join(map(str, self.alternatives))}.")
         return ResultTable(
-            list(shown.values()), rows, [f"{self.model} {outlook}."], after
+            list(shown.values()), rows, [f"{self.model} {verdict}."], after
         )
 
 

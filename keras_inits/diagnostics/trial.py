@@ -48,17 +48,19 @@ class Trial:
 
     Args:
         objective: The network and the loss.
-        optimizer: The optimizer, which stays as it is too.
+        optimizer: The optimizer, by name or as an object, which stays as it is too.
         batch_size: Samples of a step.
     """
 
     def __init__(
         self,
         objective: Objective,
-        optimizer: keras.optimizers.Optimizer,
+        optimizer: Any,
         batch_size: int = 32,
     ) -> None:
         """Copies the variables; nothing is compiled before the first step."""
+        optimizer = keras.optimizers.get(optimizer)
+        self.objective = objective
         self.batch_size = batch_size
         self._copy = _Copy(objective)
         config = optimizer.get_config()
@@ -72,6 +74,15 @@ class Trial:
         )
         self._copy.optimizer.build(self._copy.trainable_variables)
         self._built = list(map(_value, self._copy.optimizer.variables))
+
+    @property
+    def values(self) -> list[np.ndarray]:
+        """The variables of the copy, in the order of those of the network."""
+        return list(map(_value, self._copy.own))
+
+    def with_optimizer(self, optimizer: Any) -> "Trial":
+        """Returns a trial of the same by another optimizer."""
+        return Trial(self.objective, optimizer, self.batch_size)
 
     def run(
         self,
@@ -88,7 +99,8 @@ class Trial:
             learning_rate: The learning rate.
             steps: How many steps.
         """
-        copy, x, y = self._copy, *map_arrays(ops.convert_to_numpy, data)
+        copy = self._copy
+        x, y = map_arrays(ops.convert_to_numpy, data)
         samples = len(tree.flatten(x)[0])
         batch = min(self.batch_size, samples)
         order, epochs = np.random.default_rng(0), -(-steps * batch // samples)
@@ -192,6 +204,8 @@ class _Copy(keras.Model):
             more += np.sign(change[differ]).sum()
             pairs += differ.sum()
         loss, mean = float(own.mean()), float(np.mean(traded))
+        if not np.isfinite(mean):
+            return np.nan, np.nan, np.nan
         return loss, 1 - loss / mean if mean else 0.0, float(more / max(pairs, 1))
 
     def _scope(self) -> keras.StatelessScope:

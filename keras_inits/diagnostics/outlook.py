@@ -1,0 +1,105 @@
+"""What becomes of a training, by what its first steps have come to."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_inits.diagnostics.trial import Progress
+
+# `python -m experiments.diagnosis_score.choose` finds them, by logistic regression, on
+# the networks that `experiments/diagnosis_score` calls "fitted".
+CONCORDANCE = 1.8
+"""Weight of the concordance, beside that of powers of ten of what is explained."""
+
+ROSE = 1.6
+"""What it costs if the loss rises above that at first: steps are too long."""
+
+LIMIT = -0.16
+"""The score from which a network is expected to train."""
+
+MARGIN = 0.5
+"""As near to the limit on either side, the outlook is uncertain."""
+
+LEAST_EXPLAINED = 1e-3
+"""What is expected to be explained counts as this part of the loss at least."""
+
+_RISE = 1.02  # Times the loss at first: less is no rise.
+_PART_TRIED, _MOST_TRIED = 5, 100
+
+
+def trial_steps(steps: int) -> int:
+    """Returns how many steps are tried of a training: a fifth of them, 100 at most."""
+    return min(-(-steps // _PART_TRIED), _MOST_TRIED)
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What is expected of a training.
+
+    Args:
+        score: How good it is: above 0 the network is expected to train.
+        text: What was measured, in plain words.
+    """
+
+    score: float
+    text: str
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether it is so near to 0 that either may come."""
+        return abs(self.score) < MARGIN
+
+
+def outlook(progress: Progress, steps: int) -> Outlook:
+    """Says what becomes of a training, by what its first steps have come to.
+
+    Where the part `E` of the loss that outputs explain goes on to grow at the pace of
+    the second half of these steps, it ends at some `E'`. The score is
+    `log10 E' + CONCORDANCE * C - LIMIT`, with the concordance `C`: outputs that tell
+    the targets apart, but by little as yet, come to do so by more. It is less by `ROSE`
+    where the loss has risen above that at first.
+
+    Examples:
+        >>> from keras_inits.diagnostics.trial import Progress
+        >>> from keras_inits.diagnostics.outlook import outlook
+        >>> seen = Progress(64, (2.3, 2.1, 1.9), (0.0, 0.1, 0.2), concordance=0.8)
+        >>> outlook(seen, steps=320).score > 0
+        True
+
+    Args:
+        progress: What they have come to.
+        steps: How many steps training has.
+    """
+    features = measures(progress, steps)
+    first, _, loss = progress.loss
+    tried = progress.steps
+    if features is None:
+        text = f"the loss is {loss:.3g} within {tried} steps of training, on a copy"
+        return Outlook(-np.inf, text)
+    explained, concordance, rose = features
+    score = explained + CONCORDANCE * concordance - ROSE * rose - LIMIT
+    now = progress.explained[2]
+    text = (
+        f"{tried} steps of training, on a copy, take the loss from {first:.4g} to "
+        f"{loss:.4g}, and the outputs to explain {100 * now:.2g} % of it"
+    )
+    return Outlook(float(score), text)
+
+
+def measures(progress: Progress, steps: int) -> tuple[float, float, float] | None:
+    """Returns what the score is a sum of; nothing where the loss is not finite.
+
+    Returns:
+        `log10 E'`, the concordance, and 1 if the loss has risen above that at first,
+        else 0.
+    """
+    first, *later = progress.loss
+    _, half, now = progress.explained
+    if not np.isfinite(now):
+        return None
+    # Losses go up and down at large rates: what falls in between is not lost.
+    pace = max(now - half, 0.0) / max(progress.steps // 2, 1)
+    expected = now + pace * (steps - progress.steps)
+    explained = np.log10(np.clip(expected, LEAST_EXPLAINED, 1))
+    rose = float(max(later) > _RISE * first)
+    return float(explained), max(progress.concordance, -0.5), rose
