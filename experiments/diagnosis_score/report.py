@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.linear_model import LogisticRegression
 
 from experiments.diagnosis_score.cells import (
     BATCH,
@@ -18,7 +19,7 @@ from experiments.diagnosis_score.measures import progress_of
 from experiments.diagnosis_score.tasks import FAMILIES
 from experiments.engine.frame import Results
 from experiments.reporting.report import Part, Table
-from keras_inits.diagnostics.outlook import MARGIN, outlook
+from keras_inits.diagnostics import outlook
 
 TRAINED = 0.25
 """Skill from which a network is said to train."""
@@ -37,8 +38,9 @@ def report(results: Results, folder: Path) -> list[Part]:
     networks = judged(results.frame)
     together = networks[networks["engine"] != "fit"]
     return [
-        f"{len(together)} networks, for each of which diagnose says before training "
-        f"whether it will train: initializers {', '.join(INITIALIZERS)}; optimizers "
+        f"{len(together)} networks, for each of which diagnose says whether it will "
+        f"train, from {outlook.trial_steps(STEPS)} steps on a copy: initializers "
+        f"{', '.join(INITIALIZERS)}; optimizers "
         f"{', '.join(OPTIMIZERS)}; learning rates {', '.join(map(str, RATES))}; inputs "
         f"of about 1 in size times {', '.join(map(str, SCALES))}. Each is then trained "
         f"for {STEPS} steps of {BATCH}. Its skill on the training samples is 0 for "
@@ -47,6 +49,7 @@ def report(results: Results, folder: Path) -> list[Part]:
         "steps more or less decide: such networks are not counted. Thresholds of "
         "diagnose were chosen on the tasks and networks of the first third alone, and "
         "looked at on the second; the last was judged once.",
+        *_constants(together),
         _by(together, "third", "All"),
         *(
             _by(together[together["third"] == third], "family", third)
@@ -65,16 +68,17 @@ def judged(frame: pd.DataFrame) -> pd.DataFrame:
     measured = frame[frame["diagnosis"].notna()].set_index(_TRAINING)
     networks = frame[frame["engine"].notna()].copy()
     of: dict[Any, Any] = measured.to_dict("index")
-    score = [
-        outlook(progress_of(of[tuple(row[name] for name in _TRAINING)]), STEPS).score
+    progress = [
+        progress_of(of[tuple(row[name] for name in _TRAINING)])
         for row in networks.to_dict("records")
     ]
+    score = np.array([outlook.outlook(seen, STEPS).score for seen in progress])
     skill = networks["skill"].fillna(-np.inf)
     return networks.assign(
         family=[FAMILIES[name] for name in networks["task"]],
-        score=score,
+        progress=pd.Series(progress, networks.index, dtype=object),
         says=np.select(
-            [np.array(score) <= -MARGIN, np.array(score) >= MARGIN],
+            [score <= -outlook.MARGIN, score >= outlook.MARGIN],
             ["will not train", "will train"],
             "uncertain",
         ),
@@ -104,6 +108,30 @@ def counts(networks: pd.DataFrame) -> dict[str, float]:
         "not trained, said so": int((~right & ~alarms).sum()),
         "not trained, said not": int((right & alarms).sum()),
     }
+
+
+def _constants(networks: pd.DataFrame) -> list[Table]:
+    """Sets the constants of the outlook beside those of a logistic regression."""
+    fitted = networks[(networks["third"] == "fitted") & networks["clear"]]
+    seen = [outlook.measures(progress, STEPS) for progress in fitted["progress"]]
+    known = np.array([one is not None for one in seen], bool)
+    trained = fitted["trained"].to_numpy()[known]
+    if len(set(trained)) < 2:
+        return []
+    measures = np.array([one for one in seen if one is not None])
+    # Without regularization, as far as that matters.
+    found = LogisticRegression(C=100.0).fit(measures, trained)
+    explained, concordance, rose = found.coef_[0]
+    rows = [
+        [name, f"{in_use:g}", f"{value / explained:.2f}"]
+        for name, in_use, value in (
+            ("CONCORDANCE", outlook.CONCORDANCE, concordance),
+            ("ROSE", outlook.ROSE, -rose),
+            ("LIMIT", outlook.LIMIT, -found.intercept_[0]),
+        )
+    ]
+    columns = ["constant", "in use", "by regression on the fitted third"]
+    return [Table("Constants of diagnose", columns, rows)]
 
 
 def _by(networks: pd.DataFrame, name: str, title: str) -> Table:

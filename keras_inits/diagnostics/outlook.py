@@ -6,8 +6,8 @@ import numpy as np
 
 from keras_inits.diagnostics.trial import Progress
 
-# `python -m experiments.diagnosis_score.choose` finds them, by logistic regression, on
-# the networks that `experiments/diagnosis_score` calls "fitted".
+# By logistic regression on the networks that `python -m experiments score diagnose`
+# calls "fitted"; its report has both.
 CONCORDANCE = 1.8
 """Weight of the concordance, beside that of powers of ten of what is explained."""
 

@@ -4,15 +4,15 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from sklearn.datasets import load_digits
-
-import keras_inits
-from keras_inits.diagnostics import HessianOperator, Objective, eigenvalues
 from keras_inits.diagnostics.trainability import (
     MARGIN,
     MOST_DEPTH_TIMES_RATE,
     gradient_limit,
 )
+from sklearn.datasets import load_digits
+
+import keras_inits
+from keras_inits.diagnostics import HessianOperator, Objective, eigenvalues
 
 X, Y = load_digits(return_X_y=True)
 X = (X / 16).astype("float32")

@@ -11,8 +11,7 @@ import keras_inits
 from experiments import registry
 from experiments.diagnosis_score import cells, measures, networks, report, tasks
 from experiments.engine.ledger import Ledger
-from keras_inits.diagnostics import Objective
-from keras_inits.diagnostics.trainability import step_rule_of
+from keras_inits.diagnostics import outlook
 
 
 @pytest.fixture
@@ -39,7 +38,7 @@ def test_predictions_are_beside_what_became_of_the_networks(few, tmp_path):
     trained = {
         (run["engine"], run["initializer"], run["optimizer"], run["learning_rate"])
         for run in cell.describe()
-        if "optimizer" in run and ledger.curve(run)[0]["skill"] > 0.5
+        if "engine" in run and ledger.curve(run)[0]["skill"] > 0.5
     }
     # Zeros never train, and no network does at the lowest rate.
     assert trained == {
@@ -57,19 +56,29 @@ def test_predictions_are_beside_what_became_of_the_networks(few, tmp_path):
     )
 
 
-def test_what_is_measured_says_what_diagnose_says():
-    task = tasks.task("digits")
-    keras.utils.set_random_seed(0)
-    model = networks.build("relu 10-6x60", task, "he_normal")
-    x, y = task.x[:300], task.y[:300]
-    row = measures.measure(Objective(model, x, y, task.loss))
-    model.compile(keras.optimizers.Adam(), task.loss)
-    diagnosis = keras_inits.diagnose(model, x, y, advice=False)
-    for optimizer in (keras.optimizers.SGD(momentum=0.9), keras.optimizers.Lion()):
-        for rate in (1e-5, 1e-3, 1.0):
-            at = diagnosis.at(rate, optimizer)
-            found = measures.criteria_of(row, step_rule_of(optimizer), rate, 1000)
-            assert at.issues == tuple(one.text for one in found if one.excess > 0)
+def test_what_is_recorded_says_what_diagnose_says(few, monkeypatch, tmp_path):
+    """That it does so by the batches and weights that `diagnose` has itself."""
+    monkeypatch.setattr(cells, "STEPS", 60)
+    cell = cells.Cell("judged", "iris", "tanh 16", 0)
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    cell.train([run for run in cell.describe() if "diagnosis" in run], ledger)
+    task = tasks.task("iris")
+    recorded = 0
+    for run in cell.describe():
+        if "diagnosis" not in run:
+            continue
+        progress = measures.progress_of(ledger.curve(run)[0])
+        keras.utils.set_random_seed(0)
+        model = networks.build("tanh 16", task, run["initializer"])
+        optimizer = cells.OPTIMIZERS[run["optimizer"]](run["learning_rate"])
+        model.compile(optimizer, task.loss)
+        found = keras_inits.diagnose(model, task.x, task.y, steps=60, advice=False)
+        again = measures.columns(found.progress)
+        assert again == pytest.approx(measures.columns(progress), rel=1e-5, nan_ok=True)
+        expected = outlook.outlook(progress, 60)
+        assert found.will_train == (expected.score > 0)
+        recorded += 1
+    assert recorded == 8
 
 
 @pytest.mark.parametrize("name", [n for n in tasks.TASKS if "mnist" not in n])
