@@ -1,6 +1,6 @@
 """The first steps of training, taken by a copy of the weights."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,7 +128,7 @@ class _Copy(keras.Model):
     def __init__(self, objective: Objective) -> None:
         super().__init__(name=f"{objective.model.name}_trial")
         self.objective = objective
-        self.structure: Any = None
+        self.unpack: Callable[[Any], Any] = tuple
         trained = {id(variable) for variable in objective.variables}
         self.own = [
             self.add_weight(
@@ -149,13 +149,18 @@ class _Copy(keras.Model):
 
     def pack(self, batch: tuple[Any, Any]) -> list[Any]:
         """Returns inputs and targets as one list of arrays, for `call`."""
-        self.structure = map_arrays(lambda _: 0, batch)
+
+        def unpack(parts: Any) -> Any:
+            left = iter(parts)
+            return map_arrays(lambda _: next(left), batch)
+
+        # Not the batch itself: Keras would make other dictionaries of those in it.
+        self.unpack = unpack
         return [part for part in tree.flatten(batch) if part is not None]
 
     def call(self, parts: list[Any], training: bool | None = None) -> Any:
         """Returns the loss, and keeps what the network assigns."""
-        left = iter(parts)
-        x, y = map_arrays(lambda _: next(left), self.structure)
+        x, y = self.unpack(parts)
         with self._scope() as scope:
             loss = self.objective.batch_loss(x, y, training=bool(training))
         for variable, own in zip(self.objective.model.variables, self.own, strict=True):

@@ -4,15 +4,11 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from keras_inits.diagnostics.trainability import (
-    MARGIN,
-    MOST_DEPTH_TIMES_RATE,
-    gradient_limit,
-)
 from sklearn.datasets import load_digits
 
 import keras_inits
 from keras_inits.diagnostics import HessianOperator, Objective, eigenvalues
+from keras_inits.diagnostics.stability import gradient_limit
 
 X, Y = load_digits(return_X_y=True)
 X = (X / 16).astype("float32")
@@ -82,24 +78,35 @@ def test_an_output_that_is_flat_is_named():
     )
 
 
-def test_near_a_limit_a_diagnosis_is_uncertain_and_says_of_what():
+def test_near_the_limit_a_diagnosis_is_uncertain_and_says_of_what():
     keras.utils.set_random_seed(0)
     hidden = layers.Dense(32, "relu", kernel_initializer="he_normal")
     last = layers.Dense(10, "softmax")
     model = keras.Sequential([keras.Input((64,)), hidden, last])
     model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
-    diagnosis = keras_inits.diagnose(model, X, Y)
+    diagnosis = keras_inits.diagnose(model, X, Y, advice=False)
     assert diagnosis.will_train and not diagnosis.uncertain
-    limit = MOST_DEPTH_TIMES_RATE["gradient"] / 2
-    inside, outside = MARGIN**0.5, MARGIN**1.5
-    above, below = (diagnosis.at(limit * f) for f in (inside, 1 / inside))
-    for near in (above, below):
-        assert "rate" in near.uncertain
-        assert "may train or not (uncertain: your rate" in str(near)
-    assert not above.will_train and below.will_train
-    assert "likelier it will not" in str(above) and above.to_dict()["uncertain"]
-    far = diagnosis.at(limit * outside)
-    assert not far.will_train and not far.uncertain
+    assert "100 steps of training, on a copy, take the loss from" in str(diagnosis)
+    found = {rate: diagnosis.at(rate) for rate in np.geomspace(1e-5, 1e-2, 13)}
+    uncertain = [rate for rate, at in found.items() if at.uncertain]
+    sure = {rate: at.will_train for rate, at in found.items() if not at.uncertain}
+    surely = [rate for rate, will_train in sure.items() if will_train]
+    never = [rate for rate, will_train in sure.items() if not will_train]
+    assert max(never) < min(uncertain) <= max(uncertain) < min(surely)
+    for rate in uncertain:
+        at = found[rate]
+        likely = "will" if at.will_train else "will not"
+        said = f"may train or not (uncertain: {at.uncertain}); likelier it {likely}."
+        assert said in str(at)
+        assert at.to_dict()["uncertain"] == at.uncertain
+    # Not sooner than training does.
+    for rate in (max(never), min(surely)):
+        keras.utils.set_random_seed(0)
+        model.set_weights(diagnosis._measured.start)
+        loss = "sparse_categorical_crossentropy"
+        model.compile(keras.optimizers.SGD(rate), loss, metrics=["accuracy"])
+        accuracy = model.fit(X, Y, epochs=18, verbose=0).history["accuracy"][-1]
+        assert (accuracy > 0.5) == (rate == min(surely))
 
 
 @pytest.mark.parametrize("recurrent", [False, True])

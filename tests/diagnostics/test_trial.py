@@ -17,27 +17,30 @@ STEPS = 13  # More than an epoch of batches of 32.
 
 
 def sequential(*hidden, last=None):
-    keras.utils.set_random_seed(0)
     outputs = last or layers.Dense(10, "softmax")
     return keras.Sequential([keras.Input((64,)), *hidden, outputs])
 
 
 def dense():
+    keras.utils.set_random_seed(0)
     return sequential(layers.Dense(16, "relu", kernel_initializer="he_normal"))
 
 
 def penalized():
+    keras.utils.set_random_seed(0)
     penalty = keras.regularizers.L2(0.1)
     activity = layers.ActivityRegularization(0.01)
     return sequential(layers.Dense(16, "tanh", kernel_regularizer=penalty), activity)
 
 
 def stateful():
+    keras.utils.set_random_seed(0)
     inner = [layers.Dense(16), layers.BatchNormalization(), layers.ReLU()]
     return sequential(*inner, layers.Dropout(0.3, seed=1))
 
 
 def recurrent():
+    keras.utils.set_random_seed(0)
     return sequential(layers.Reshape((8, 8)), layers.GRU(6))
 
 
@@ -121,12 +124,15 @@ def test_outputs_that_tell_nothing():
 def test_penalties_are_not_what_outputs_explain():
     seen = []
     for penalty in (None, keras.regularizers.L2(10.0)):
+        keras.utils.set_random_seed(0)
         model = sequential(layers.Dense(16, "relu", kernel_regularizer=penalty))
         model.compile("sgd", "sparse_categorical_crossentropy")
         assert bool(model.losses) == bool(penalty)
         trial = Trial(Objective(model, X, Y), "sgd")
         seen.append(trial.run(values(model), (X, Y), 0.0, 1))
-    assert seen[0] == seen[1]
+    # Rounding of large penalties aside.
+    assert seen[0].loss == pytest.approx(seen[1].loss, rel=1e-4)
+    assert seen[0].explained == pytest.approx(seen[1].explained, abs=1e-4)
 
 
 def test_a_loss_that_overflows():
@@ -141,7 +147,7 @@ def test_a_loss_that_overflows():
 
 
 def test_several_inputs_and_outputs():
-    inputs = {"a": keras.Input((32,)), "b": keras.Input((32,))}
+    inputs = {name: keras.Input((32,), name=name) for name in "ab"}
     both = layers.Concatenate()([inputs["a"], inputs["b"]])
     both = layers.Dense(16, "relu")(both)
     outputs = {"digit": layers.Dense(10, "softmax")(both), "sum": layers.Dense(1)(both)}
