@@ -1,5 +1,6 @@
 """Samples for a network: checked, chosen and evaluated, a batch at a time."""
 
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -40,10 +41,18 @@ def check_inputs(model: keras.Model, x: Any) -> int:
         shapes = [np.shape(array) for array in arrays]
         accepted = getattr(model, "input_shape", "that it was built for")
         raise ValueError(
-            f"The data must have the shape that the model takes, {accepted}. "
-            f"Received: shapes {shapes}"
+            f"The data must be what the model takes, of shape {accepted}. Received: "
+            f"shapes {shapes}, and {type(error).__name__}: {first_line(error)}"
         ) from error
     return sizes.pop()
+
+
+def first_line(error: Exception) -> str:
+    """Returns what an error says of itself in one line; those of backends have many."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # Keras puts the layer ahead of it, and colours what is wrong.
+    lines = [line for line in lines if not line.startswith("Exception encountered")]
+    return re.sub(r"\x1b\[\d+m", "", lines[0])[:200] if lines else ""
 
 
 def gather(x: Any, y: Any = None, samples: int | None = None) -> tuple[Any, Any]:

@@ -163,3 +163,27 @@ def test_targets_out_of_reach_are_told_by_output():
     model.compile("adam", [CROSS_ENTROPY, "mse"])
     diagnosis = keras_inits.diagnose(model, X, [CLASSES, 100 * REAL], advice=False)
     assert diagnosis.issues[0].startswith("output 2: the output cannot reach")
+
+
+def test_what_the_model_cannot_take_is_told_in_the_words_of_the_backend():
+    inner = [layers.Embedding(10, 4), layers.GlobalAveragePooling1D()]
+    words = keras.Input((4,), dtype="int32")
+    model = keras.Sequential([words, *inner, layers.Dense(1, "sigmoid")])
+    model.compile("adam", "binary_crossentropy")
+    x = np.full((8, 4), 30)
+    if keras.backend.backend() == "tensorflow":
+        with pytest.raises(ValueError, match=r"\(None, 4\).*30 is not in \[0, 10\)"):
+            keras_inits.diagnose(model, x, np.zeros((8, 1)))
+
+
+def test_a_loss_that_layers_alone_add_tells_nothing_apart():
+    class Penalty(layers.Layer):
+        def call(self, x):
+            self.add_loss(keras.ops.mean(x**2))
+            return x
+
+    inputs = keras.Input((6,))
+    model = keras.Model(inputs, Penalty()(layers.Dense(1)(inputs)))
+    model.compile("adam")
+    with pytest.raises(ValueError, match="loss of outputs and targets.*add the only"):
+        keras_inits.diagnose(model, np.ones((8, 6)), np.ones((8, 1)))

@@ -16,11 +16,13 @@ from keras_inits.diagnostics.curvature.training_loss import (
     check_reduction,
     check_targets,
     loss_model,
+    overrides_loss,
 )
 from keras_inits.inspection.batches import (
     batches,
     check_inputs,
     evaluate,
+    first_line,
     map_arrays,
     take,
 )
@@ -198,6 +200,11 @@ class Objective:
         """The loss as it was given, to the model or in its place."""
         return self._loss_model.loss
 
+    @property
+    def compares(self) -> bool:
+        """Whether outputs have a loss, beside what layers add to it."""
+        return self.loss is not None or overrides_loss(self._loss_model)
+
     def last_logits(self, x: Any) -> tuple[Any, Callable[[Any], Any]]:
         """Returns `z` for a batch of inputs, and the function from `z` to outputs."""
         return last_logits(self.model, self.last_layers, x)
@@ -335,7 +342,7 @@ class Objective:
         loss_model = self._loss_model
         # What comes with the loss of any batch is none of a sample's own.
         penalized = loss_model is self.model
-        if type(loss_model).compute_loss is not keras.Model.compute_loss:
+        if overrides_loss(loss_model):
             penalized = False
 
         def loss(parts: list[Any]) -> Any:
@@ -397,15 +404,10 @@ class Objective:
             raise ValueError(
                 "The targets must have the shapes that the loss takes beside the "
                 f"outputs of the model. Received: y of shapes {shapes}, and "
-                f"{type(error).__name__}: {_first_line(error)}"
+                f"{type(error).__name__}: {first_line(error)}"
             ) from error
         if shape:
             raise ValueError(
                 f"A loss must be one number. Received: a loss of shape {shape}"
             )
 
-
-def _first_line(error: Exception) -> str:
-    """Returns the first line of a message that has words; TensorFlow's have many."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else ""

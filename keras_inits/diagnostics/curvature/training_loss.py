@@ -36,12 +36,16 @@ def check_loss(loss_model: keras.Model, model: keras.Model, x: Any) -> None:
         model: The model, whose layers may add to the loss.
         x: Inputs.
     """
-    overridden = type(loss_model).compute_loss is not keras.Model.compute_loss
-    if loss_model.loss is None and not overridden:
+    if loss_model.loss is None and not overrides_loss(loss_model):
         with keras.StatelessScope(collect_losses=True):
             evaluate(model, x)
             if not model.losses:
                 raise _no_loss(model)
+
+
+def overrides_loss(model: keras.Model) -> bool:
+    """Tells whether a model has a `compute_loss` of its own."""
+    return type(model).compute_loss is not keras.Model.compute_loss
 
 
 def _no_loss(model: keras.Model) -> ValueError:

@@ -118,7 +118,7 @@ def test_the_model_stays_as_it_was(data, network):
 
 def test_what_will_not_do(data, network):
     model = network()
-    with pytest.raises(ValueError, match="shape that the model takes"):
+    with pytest.raises(ValueError, match="must be what the model takes"):
         diagnostics.jacobian(model, data[0][:, 1:])
     with pytest.raises(ValueError, match="`k`.*Received: k=0"):
         diagnostics.jacobian(model, data[0], k=0)

@@ -220,7 +220,7 @@ def test_without_a_loss(compiled, data):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x, y: (x[:, :4], y), "shape that the model takes.*Received: shapes"),
+        (lambda x, y: (x[:, :4], y), "what the model takes.*Received: shapes"),
         (lambda x, y: (x, y[:9]), "as many as the samples, 20.*Received: y of"),
         (lambda x, y: (x, y[:, :2]), "shapes that the loss takes.*Received: y of"),
     ],
