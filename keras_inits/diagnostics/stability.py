@@ -119,7 +119,8 @@ def _hessian_product(objective: Objective) -> Product:
     """Returns products with the Hessian, exact ones where they are cheap.
 
     TensorFlow's second derivative of a loop takes tens of seconds to trace: that of
-    recurrent layers is taken from differences of gradients.
+    recurrent layers is taken from differences of gradients. Of other layers these would
+    be wrong by far where the slopes of ReLU change in between.
     """
     weights = objective.weights
     network = leaf_layers(objective.model)
@@ -131,7 +132,8 @@ def _hessian_product(objective: Objective) -> Product:
         # So long that rounding does not count, so short that the gradient is linear.
         length = _DIFFERENCE * np.linalg.norm(weights) / np.linalg.norm(vector)
         ends = [
-            objective.gradient(weights + side * length * vector)[1] for side in (1, -1)
+            objective.gradient(weights + side * length * vector, compile=False)[1]
+            for side in (1, -1)
         ]
         product: np.ndarray = (ends[0] - ends[1]) / (2 * length)
         if not np.isfinite(product).all():

@@ -134,13 +134,18 @@ class Objective:
         values = [ops.convert_to_numpy(v).reshape(-1) for v in self.variables]
         return np.concatenate(values).astype("float64")
 
-    def gradient(self, weights: np.ndarray | None = None) -> tuple[float, np.ndarray]:
+    def gradient(
+        self, weights: np.ndarray | None = None, compile: bool = True
+    ) -> tuple[float, np.ndarray]:
         """Returns the loss and its gradient.
 
         Args:
             weights: Where to take them. Defaults to the weights of the model.
+            compile: Whether to compile it, at its first use: a few of them are done
+                sooner than that. Defaults to `True`.
         """
-        return self._mean(self._gradient, self._point(weights))
+        function = self._gradient if compile else self._slopes
+        return self._mean(function, self._point(weights))
 
     def hessian_product(
         self, vector: np.ndarray, weights: np.ndarray | None = None
@@ -287,11 +292,11 @@ class Objective:
 
     @functools.cached_property
     def _gradient(self) -> Any:
-        def gradient(flat: Any, x: Any, y: Any) -> tuple[Any, Any]:
-            value, slopes = vjp(lambda w: self._loss(w, x, y), self._split(flat))
-            return value, self._joined(slopes)
+        return self._compiled(self._slopes, 1)
 
-        return self._compiled(gradient, 1)
+    def _slopes(self, flat: Any, x: Any, y: Any) -> tuple[Any, Any]:
+        value, slopes = vjp(lambda w: self._loss(w, x, y), self._split(flat))
+        return value, self._joined(slopes)
 
     @functools.cached_property
     def _hessian_product(self) -> Any:
