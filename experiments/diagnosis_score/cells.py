@@ -24,7 +24,7 @@ from keras_inits.population import ENGINE, MemberLearningRates
 
 STEPS, BATCH, SAMPLES = 320, 32, 512
 
-DIAGNOSIS = 4
+DIAGNOSIS = 5
 """Revision of what `diagnose` measures; another makes other runs."""
 
 SCALES = (0.01, 0.1, 1.0, 10.0, 100.0)

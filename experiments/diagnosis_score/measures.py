@@ -1,32 +1,25 @@
 """What `diagnose` goes by, as the columns of a table."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from keras_inits.diagnostics.trial import Progress
+from keras_inits.diagnostics.trial import Progress, Seen
 
-_TIMES = ("at first", "after half", "after all")
+_TIMES = ("first", "half", "last")
+_NAMES = [field.name for field in dataclasses.fields(Seen)]
 
 
 def columns(progress: Progress) -> dict[str, float]:
     """Returns what a trial came to as numbers."""
-    losses = {f"loss {t}": v for t, v in zip(_TIMES, progress.loss, strict=True)}
-    explained = zip(_TIMES, progress.explained, strict=True)
-    return {
-        "trial steps": float(progress.steps),
-        **losses,
-        **{f"explained {time}": value for time, value in explained},
-        "concordance": progress.concordance,
+    return {"trial steps": float(progress.steps)} | {
+        f"{name} at {time}": getattr(getattr(progress, time), name)
+        for time in _TIMES
+        for name in _NAMES
     }
 
 
 def progress_of(row: Mapping[str, Any]) -> Progress:
     """Returns what a trial came to, from `columns`."""
-    first, half, last = (float(row[f"loss {time}"]) for time in _TIMES)
-    e_first, e_half, e_last = (float(row[f"explained {time}"]) for time in _TIMES)
-    return Progress(
-        steps=int(row["trial steps"]),
-        loss=(first, half, last),
-        explained=(e_first, e_half, e_last),
-        concordance=float(row["concordance"]),
-    )
+    seen = [Seen(*(float(row[f"{n} at {time}"]) for n in _NAMES)) for time in _TIMES]
+    return Progress(int(row["trial steps"]), *seen)

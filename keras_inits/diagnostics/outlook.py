@@ -60,10 +60,10 @@ def outlook(progress: Progress, steps: int) -> Outlook:
     where the loss has risen above that at first.
 
     Examples:
-        >>> from keras_inits.diagnostics.trial import Progress
         >>> from keras_inits.diagnostics.outlook import outlook
-        >>> seen = Progress(64, (2.3, 2.1, 1.9), (0.0, 0.1, 0.2), concordance=0.8)
-        >>> outlook(seen, steps=320).score > 0
+        >>> from keras_inits.diagnostics.trial import Progress, Seen
+        >>> first, half = Seen(2.3, 0.0, 0.0, 0.0), Seen(2.1, 0.1, 0.5, 0.3)
+        >>> outlook(Progress(64, first, half, Seen(1.9, 0.2, 0.8, 0.5)), 320).score > 0
         True
 
     Args:
@@ -71,14 +71,13 @@ def outlook(progress: Progress, steps: int) -> Outlook:
         steps: How many steps training has.
     """
     features = measures(progress, steps)
-    first, _, loss = progress.loss
-    tried = progress.steps
+    first, loss, tried = progress.first.loss, progress.last.loss, progress.steps
     if features is None:
         text = f"the loss is {loss:.3g} within {tried} steps of training, on a copy"
         return Outlook(-np.inf, text)
     explained, concordance, rose = features
     score = explained + CONCORDANCE * concordance - ROSE * rose - LIMIT
-    now = progress.explained[2]
+    now = progress.last.explained
     text = (
         f"{tried} steps of training, on a copy, take the loss from {first:.4g} to "
         f"{loss:.4g}, and the outputs to explain {100 * now:.2g} % of it"
@@ -93,13 +92,12 @@ def measures(progress: Progress, steps: int) -> tuple[float, float, float] | Non
         `log10 E'`, the concordance, and 1 if the loss has risen above that at first,
         else 0.
     """
-    first, *later = progress.loss
-    _, half, now = progress.explained
-    if not np.isfinite(now):
+    first, half, last = progress.first, progress.half, progress.last
+    if not np.isfinite(last.explained):
         return None
     # Losses go up and down at large rates: what falls in between is not lost.
-    pace = max(now - half, 0.0) / max(progress.steps // 2, 1)
-    expected = now + pace * (steps - progress.steps)
+    pace = max(last.explained - half.explained, 0.0) / max(progress.steps // 2, 1)
+    expected = last.explained + pace * (steps - progress.steps)
     explained = np.log10(np.clip(expected, LEAST_EXPLAINED, 1))
-    rose = float(max(later) > _RISE * first)
-    return float(explained), max(progress.concordance, -0.5), rose
+    rose = float(max(half.loss, last.loss) > _RISE * first.loss)
+    return float(explained), max(last.concordance, -0.5), rose

@@ -16,28 +16,49 @@ _TIE = 1e-6  # Of a loss: less of a difference is rounding.
 
 
 @dataclass(frozen=True)
-class Progress:
-    """What some steps of training have come to; NaN where a loss is not finite.
+class Seen:
+    """What the outputs of a network tell of the targets; NaN if a loss is not finite.
 
-    Outputs tell something of the targets if the loss grows where samples trade their
-    outputs.
+    They tell something if losses grow where samples trade their outputs.
+
+    Args:
+        loss: The loss, without penalties.
+        explained: The part `1 - loss / traded` of the loss `traded` of outputs that
+            belong to another sample. Of a squared error and outputs of the spread of
+            the targets it is the coefficient of correlation.
+        concordance: Of pairs of samples whose targets differ, how many more have the
+            lower loss with their own outputs than with those of each other: Kendall's
+            rank correlation, of one target and squared errors. 0 if outputs tell
+            nothing of the targets, 1 if they order them all.
+        matched: How many more of the outputs of such pairs have the lower loss with
+            their own target than with that of the other sample. Of two classes it is
+            what accuracies within them come to, above chance.
+    """
+
+    loss: float
+    explained: float
+    concordance: float
+    matched: float
+
+
+NOTHING = Seen(np.nan, np.nan, np.nan, np.nan)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What some steps of training have come to.
 
     Args:
         steps: How many steps were taken.
-        loss: The loss at first and after each half of the steps.
-        explained: The part `1 - loss / traded` of the loss `traded` of outputs that
-            belong to another sample, at the same times. Of a squared error and outputs
-            of the spread of the targets it is the coefficient of correlation.
-        concordance: Of pairs of samples whose targets differ, how many more have the
-            lower loss with their own outputs than with those of each other, after the
-            steps: Kendall's rank correlation, of one target and squared errors. 0 if
-            outputs tell nothing of the targets, 1 if they order them all.
+        first: What outputs tell of the targets before the steps.
+        half: After half of them.
+        last: After all of them.
     """
 
     steps: int
-    loss: tuple[float, float, float]
-    explained: tuple[float, float, float]
-    concordance: float
+    first: Seen
+    half: Seen
+    last: Seen
 
 
 class Trial:
@@ -109,17 +130,16 @@ class Trial:
             variable.assign(value)
         copy.optimizer.learning_rate = learning_rate
         copy.begin(start)
-        found = [copy.explained(x, y)]
+        found = [copy.look(x, y)]
         half = (steps + 1) // 2
         for first, last in ((0, half), (half, steps)):
-            if last > first and np.isfinite(found[-1][0]):
+            if last > first and np.isfinite(found[-1].loss):
                 batches = take((x, y), chosen[first * batch : last * batch])
                 copy.fit(copy.pack(batches), batch_size=batch, shuffle=False, verbose=0)
-                found.append(copy.explained(x, y))
+                found.append(copy.look(x, y))
             else:
                 found.append(found[-1])
-        loss, explained, concordance = zip(*found, strict=True)
-        return Progress(steps, loss, explained, concordance[-1])
+        return Progress(steps, *found)
 
 
 class _Copy(keras.Model):
@@ -179,8 +199,8 @@ class _Copy(keras.Model):
         """Returns the loss, which is the output."""
         return y_pred
 
-    def explained(self, x: Any, y: Any) -> tuple[float, float, float]:
-        """Returns the loss, the part of it that is explained, and the concordance."""
+    def look(self, x: Any, y: Any) -> Seen:
+        """Returns what outputs tell of the targets, evaluated as in training."""
         with self._scope():
             outputs = evaluate(self.objective.model, x, training=True)
         outputs = map_arrays(ops.convert_to_numpy, outputs)
@@ -190,33 +210,37 @@ class _Copy(keras.Model):
             return ops.convert_to_numpy(each).astype("float64")
 
         own = losses(slice(None))
-        if not np.isfinite(own).all():
-            return np.nan, np.nan, np.nan
-        rng, traded, more, pairs = np.random.default_rng(0), [], 0.0, 0
-        for _ in range(_MATCHINGS):
-            one, other = np.array_split(
-                rng.permutation(len(own))[: len(own) // 2 * 2], 2
-            )
-            place = np.arange(len(own))
+        samples, rng = len(own), np.random.default_rng(0)
+        means, more, matched, pairs = [], 0.0, 0.0, 0
+        for _ in range(_MATCHINGS if np.isfinite(own).all() else 0):
+            one, other = rng.permutation(samples)[: samples // 2 * 2].reshape(2, -1)
+            place = np.arange(samples)
             place[one], place[other] = other, one
-            all_traded = losses(place)
-            traded.append(all_traded[np.append(one, other)].mean())
-            before, after = own[one] + own[other], all_traded[one] + all_traded[other]
+            traded = losses(place)
+            means.append(traded[np.append(one, other)].mean())
             differ = ~_same(take(y, one), take(y, other))
-            change = np.where(
-                np.abs(after - before) > _TIE * np.abs(before), after - before, 0
-            )
-            more += np.sign(change[differ]).sum()
-            pairs += differ.sum()
-        loss, mean = float(own.mean()), float(np.mean(traded))
-        if not np.isfinite(mean):
-            return np.nan, np.nan, np.nan
-        return loss, 1 - loss / mean if mean else 0.0, float(more / max(pairs, 1))
+            one, other = one[differ], other[differ]
+            pairs += len(one)
+            more += _more(traded[one] + traded[other], own[one] + own[other])
+            # The loss of an output, with the target of another and with its own.
+            matched += _more(traded[other], own[one]) + _more(traded[one], own[other])
+        if not means or not np.isfinite(means).all():
+            return NOTHING
+        loss, mean = float(own.mean()), float(np.mean(means))
+        explained = 1 - loss / mean if mean else 0.0
+        count = max(pairs, 1)
+        return Seen(loss, explained, more / count, matched / (2 * count))
 
     def _scope(self) -> keras.StatelessScope:
         values = [own.value for own in self.own]
         pairs = zip(self.objective.model.variables, values, strict=True)
         return keras.StatelessScope(list(pairs), collect_losses=True)
+
+
+def _more(above: np.ndarray, below: np.ndarray) -> float:
+    """Returns how often one is above the other, less how often it is below."""
+    change = above - below
+    return float(np.sign(change[np.abs(change) > _TIE * np.abs(below)]).sum())
 
 
 def _same(one: Any, other: Any) -> np.ndarray:

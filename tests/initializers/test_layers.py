@@ -20,14 +20,19 @@ ROWS = {
     "groups": (functools.partial(layers.Conv2D, groups=2), (12, 3), (9, 9, 8)),
     "DepthwiseConv2D": (layers.DepthwiseConv2D, (3,), (9, 9, 8)),
     "SeparableConv2D": (layers.SeparableConv2D, (8, 3), (9, 9, 8)),
+    # Gates lie beside each other in one matrix, which is filled as one.
+    "LSTM": (layers.LSTM, (6,), (5, 16)),
+    "GRU": (layers.GRU, (6,), (5, 16)),
+    "Embedding": (layers.Embedding, (16, 12), (5,)),
 }
 INITIALIZERS = {
+    "Embedding": ["embeddings_initializer"],
     "DepthwiseConv2D": ["depthwise_initializer"],
     "SeparableConv2D": ["depthwise_initializer", "pointwise_initializer"],
 }
 NAMES = keras_inits.available()
 # Units in pairs take two inputs.
-SINGLE = [*INITIALIZERS]
+SINGLE = ["DepthwiseConv2D", "SeparableConv2D"]
 pytestmark = pytest.mark.filterwarnings("ignore:LeeQR with signs='householder'")
 
 
@@ -84,6 +89,8 @@ def test_every_channel_passes_something_on(name, layer):
         return
     made, inputs = built(layer, name)
     x = np.random.default_rng(0).normal(size=(4, *inputs)).astype("float32")
+    if layer == "Embedding":
+        x = np.arange(16)[None]
     units = np.asarray(made(x)).reshape(-1, made(x).shape[-1])
     varies = units.std(axis=0) > 0
     # The identity alone leaves outputs past the last input at 0.
@@ -97,6 +104,13 @@ def test_every_channel_passes_something_on(name, layer):
 def test_a_square_projection_of_attention_is_an_isometry(name, layer):
     (kernel,) = separate(built(layer, name)[0])
     np.testing.assert_allclose(kernel.T @ kernel, np.eye(16), atol=1e-6)
+
+
+def test_both_directions_are_drawn():
+    both = layers.Bidirectional(layers.LSTM(6, kernel_initializer="lee_qr"))
+    both.build((None, 5, 16))
+    for one in (both.forward_layer, both.backward_layer):
+        assert np.linalg.matrix_rank(keras.ops.convert_to_numpy(one.cell.kernel)) == 16
 
 
 def test_the_scale_is_that_of_the_fan_in_of_the_query():

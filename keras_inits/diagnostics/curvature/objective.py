@@ -415,4 +415,3 @@ class Objective:
             raise ValueError(
                 f"A loss must be one number. Received: a loss of shape {shape}"
             )
-
