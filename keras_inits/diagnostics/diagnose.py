@@ -131,12 +131,6 @@ def diagnose(
     if not isinstance(model, Objective):
         x, y = _chosen(x, y, int(check_real("samples", samples, least=2)))
         objective = Objective(model, x, y, loss, batch_size=samples)
-    if not objective.compares:
-        raise ValueError(
-            "There must be a loss of outputs and targets, which tells how well samples "
-            f"are told apart. Received: model={objective.model.name}, of which layers "
-            "add the only loss"
-        )
     if objective.samples < 2:
         raise ValueError(
             "There must be two samples at least, of which something can tell apart. "

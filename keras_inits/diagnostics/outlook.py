@@ -57,7 +57,8 @@ def outlook(progress: Progress, steps: int) -> Outlook:
     the second half of these steps, it ends at some `E'`. The score is
     `log10 E' + CONCORDANCE * C - LIMIT`, with the concordance `C`: outputs that tell
     the targets apart, but by little as yet, come to do so by more. It is less by `ROSE`
-    where the loss has risen above that at first.
+    where the loss has risen above that at first. Where layers add the only loss, `E` is
+    the part by which it has fallen, and `C` is 1/2.
 
     Examples:
         >>> from keras_inits.diagnostics.outlook import outlook
@@ -77,11 +78,11 @@ def outlook(progress: Progress, steps: int) -> Outlook:
         return Outlook(-np.inf, text)
     explained, concordance, rose = features
     score = explained + CONCORDANCE * concordance - ROSE * rose - LIMIT
+    text = f"{tried} steps of training, on a copy, take the loss from {first:.4g} to "
+    text += f"{loss:.4g}"
     now = progress.last.explained
-    text = (
-        f"{tried} steps of training, on a copy, take the loss from {first:.4g} to "
-        f"{loss:.4g}, and the outputs to explain {100 * now:.2g} % of it"
-    )
+    if np.isfinite(now):
+        text += f", and the outputs to explain {100 * now:.2g} % of it"
     return Outlook(float(score), text)
 
 
@@ -93,11 +94,18 @@ def measures(progress: Progress, steps: int) -> tuple[float, float, float] | Non
         else 0.
     """
     first, half, last = progress.first, progress.half, progress.last
-    if not np.isfinite(last.explained):
+    if not np.isfinite(last.loss):
         return None
+    then, now, concordance = half.explained, last.explained, last.concordance
+    if np.isnan(now):
+        then, now = (
+            1 - seen.loss / max(abs(first.loss), np.finfo(float).tiny)
+            for seen in (half, last)
+        )
+        concordance = 0.5
     # Losses go up and down at large rates: what falls in between is not lost.
-    pace = max(last.explained - half.explained, 0.0) / max(progress.steps // 2, 1)
-    expected = last.explained + pace * (steps - progress.steps)
+    pace = max(now - then, 0.0) / max(progress.steps // 2, 1)
+    expected = now + pace * (steps - progress.steps)
     explained = np.log10(np.clip(expected, LEAST_EXPLAINED, 1))
     rose = float(max(half.loss, last.loss) > _RISE * first.loss)
-    return float(explained), max(last.concordance, -0.5), rose
+    return float(explained), max(concordance, -0.5), rose

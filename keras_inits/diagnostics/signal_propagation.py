@@ -138,6 +138,8 @@ def propagate(objective: Objective) -> Propagation:
     parts = [ops.convert_to_tensor(part) for part in tree.flatten(z)]
 
     def loss(parts: list[Any]) -> Any:
+        if not objective.compares:
+            return ops.cast(0.0 * ops.sum(parts[0]), objective.variables[0].dtype)
         outputs = activation(tree.pack_sequence_as(z, parts))
         return objective.output_loss(outputs, x, y)
 
@@ -149,16 +151,23 @@ def propagate(objective: Objective) -> Propagation:
     def logits(primals: list[Any]) -> Any:
         moved = tree.pack_sequence_as(shifts, primals[len(weights) :])
         pairs = list(zip(objective.variables, primals, strict=False))
-        with keras.StatelessScope(pairs):
+        with keras.StatelessScope(pairs, collect_losses=True):
             _, (z, _) = _followed(objective, followed, x, moved)
-        return tree.flatten(z)
+            # Where outputs have no loss, it is what layers add.
+            added = [] if objective.compares else [objective.penalties()]
+        return [*tree.flatten(z), *added]
 
-    _, pull = pullback(logits, [*weights, *tree.flatten(shifts)])
-    slopes = pull(by_logits)
+    (*_, last), pull = pullback(logits, [*weights, *tree.flatten(shifts)])
+    added = []
+    if not objective.compares:
+        value, added = last, [ops.ones_like(last)]
+    slopes = pull([*by_logits, *added])
     apart = [slope - ops.mean(slope, axis=0, keepdims=True) for slope in by_logits]
     centered = [
         array(slope).reshape(-1)
-        for variable, slope in zip(objective.variables, pull(apart), strict=False)
+        for variable, slope in zip(
+            objective.variables, pull([*apart, *added]), strict=False
+        )
         if len(variable.shape) > 1
     ]
     samples = len(parts[0])

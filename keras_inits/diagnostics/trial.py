@@ -1,5 +1,6 @@
 """The first steps of training, taken by a copy of the weights."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,10 +20,11 @@ _TIE = 1e-6  # Of a loss: less of a difference is rounding.
 class Seen:
     """What the outputs of a network tell of the targets; NaN if a loss is not finite.
 
-    They tell something if losses grow where samples trade their outputs.
+    They tell something if losses grow where samples trade their outputs. Where layers
+    add the only loss, there is nothing that they could tell.
 
     Args:
-        loss: The loss, without penalties.
+        loss: The loss, without penalties if there is another.
         explained: The part `1 - loss / traded` of the loss `traded` of outputs that
             belong to another sample. Of a squared error and outputs of the spread of
             the targets it is the coefficient of correlation.
@@ -202,6 +204,9 @@ class _Copy(keras.Model):
     def look(self, x: Any, y: Any) -> Seen:
         """Returns what outputs tell of the targets, evaluated as in training."""
         with self._scope():
+            if not self.objective.compares:
+                loss = self.objective.batch_loss(x, y, training=True)
+                return dataclasses.replace(NOTHING, loss=float(loss))
             outputs = evaluate(self.objective.model, x, training=True)
         outputs = map_arrays(ops.convert_to_numpy, outputs)
 

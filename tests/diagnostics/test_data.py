@@ -176,14 +176,24 @@ def test_what_the_model_cannot_take_is_told_in_the_words_of_the_backend():
             keras_inits.diagnose(model, x, np.zeros((8, 1)))
 
 
-def test_a_loss_that_layers_alone_add_tells_nothing_apart():
+@pytest.mark.parametrize("rate", [0.1, 1e-9, 1e9])
+def test_a_loss_that_layers_alone_add_is_judged_by_its_fall(rate):
     class Penalty(layers.Layer):
         def call(self, x):
             self.add_loss(keras.ops.mean(x**2))
             return x
 
     inputs = keras.Input((6,))
-    model = keras.Model(inputs, Penalty()(layers.Dense(1)(inputs)))
-    model.compile("adam")
-    with pytest.raises(ValueError, match="loss of outputs and targets.*add the only"):
-        keras_inits.diagnose(model, np.ones((8, 6)), np.ones((8, 1)))
+    hidden = layers.Dense(4, "tanh", name="hidden")(inputs)
+    model = keras.Model(inputs, Penalty()(layers.Dense(1, name="last")(hidden)))
+    model.compile(keras.optimizers.SGD(rate))
+    found = keras_inits.diagnose(model, X, X, advice=False)
+    outputs = keras.ops.convert_to_numpy(model(X))
+    assert found.loss == pytest.approx(np.mean(outputs**2), rel=1e-5)
+    features = np.tanh(X @ model.get_layer("hidden").get_weights()[0])
+    slope = np.linalg.norm(2 * features.T @ outputs / len(X))
+    assert found.layers[1].gradient_norm == pytest.approx(slope, rel=1e-4)
+    assert found.will_train == (rate == 0.1), found
+    if rate == 1e-9:
+        assert "take the loss from" in found.issues[0]
+        assert "explain" not in found.issues[0]

@@ -230,8 +230,12 @@ class Objective:
         """
         value = self.output_loss(evaluate(self.model, x, training), x, y)
         if self._loss_model is not self.model:
-            value += self._penalties()
+            value += self.penalties()
         return value
+
+    def penalties(self) -> Any:
+        """Returns what weights and layers add to the loss, of variables as they are."""
+        return sum(ops.sum(loss) for loss in self.model.losses)
 
     def sample_losses(self, outputs: Any, x: Any, y: Any) -> Any:
         """Returns the loss of each sample, `(samples,)`, without penalties.
@@ -357,13 +361,10 @@ class Objective:
 
         def losses(parts: list[Any]) -> Any:
             each = ops.vectorized_map(loss, parts)
-            return each - self._penalties() if penalized else each
+            return each - self.penalties() if penalized else each
 
         parts = [part for part in tree.flatten(batch) if part is not None]
         return compiled(losses, [parts])
-
-    def _penalties(self) -> Any:
-        return sum(ops.sum(loss) for loss in self.model.losses)
 
     def _compiled(self, function: Callable[..., Any], vectors: int) -> Any:
         _, x, y = self.batches[0]
