@@ -24,7 +24,7 @@ from keras_inits.population import ENGINE, MemberLearningRates
 
 STEPS, BATCH, SAMPLES = 320, 32, 512
 
-DIAGNOSIS = 5
+DIAGNOSIS = 1
 """Revision of what `diagnose` measures; another makes other runs."""
 
 SCALES = (0.01, 0.1, 1.0, 10.0, 100.0)
@@ -165,8 +165,8 @@ class Cell:
 
         Args:
             missing: Descriptions of networks that the ledger does not have.
-            ledger: Gets the `skill` of each on its training samples, and what
-                `diagnose` measures of it before.
+            ledger: Gets the skill of each on its training samples, by accuracy and by
+                loss, and what `diagnose` measures of it.
             data_dir: Folder of prepared tensorflow-datasets data.
             progress: Shows how far the training is.
         """
@@ -177,9 +177,8 @@ class Cell:
             alone = [[run] for run in runs if run.get("engine") == "fit"]
             for members in [together, *alone] if together else alone:
                 keras.backend.clear_session()
-                skill = self._skill(members, optimizer, scale, progress)
-                ids = [ledger.begin(run) for run in members]
-                ledger.record(ids, 0, {"skill": skill})
+                columns = self._scores(members, optimizer, scale, progress)
+                ledger.record([ledger.begin(run) for run in members], 0, columns)
 
     def _measure(self, runs: Sequence[Mapping[str, Any]], ledger: Ledger) -> None:
         """Records what `diagnose` goes by, of networks with one optimizer."""
@@ -207,13 +206,13 @@ class Cell:
                 columns = {n: [v] for n, v in measures.columns(progress).items()}
                 ledger.record([ledger.begin(run)], 0, columns)
 
-    def _skill(
+    def _scores(
         self,
         runs: Sequence[Mapping[str, Any]],
         optimizer: str,
         scale: float,
         progress: keras.callbacks.Callback | None,
-    ) -> np.ndarray:
+    ) -> dict[str, np.ndarray]:
         """Trains a population, or one network by plain `fit`."""
         learnt = task(self.task)
         x = learnt.x * np.float32(scale)
@@ -236,6 +235,8 @@ class Cell:
             ),
             learnt.loss,
             metrics=["accuracy"] if classes else [],
+            # Compiling takes longer than so few steps do.
+            jit_compile=False,
         )
         order = np.random.default_rng(0)
         rounds = -(-STEPS * BATCH // len(x))
@@ -255,11 +256,15 @@ class Cell:
         )
         if population:
             scores = model.member_metrics.result()
-        loss, accuracy = (
-            np.atleast_1d(np.asarray(scores[name])) if name in scores else None
-            for name in ("loss", "accuracy")
+        loss, *rest = (
+            np.atleast_1d(np.asarray(scores[name]))
+            for name in ("loss", *(["accuracy"] if classes else []))
         )
-        return learnt.skill(loss, accuracy)
+        accuracy = rest[0] if rest else None
+        return {
+            "skill": learnt.skill(loss, accuracy),
+            "loss skill": learnt.skill(loss, None),
+        }
 
     def _scales(self) -> list[tuple[str, float]]:
         return [

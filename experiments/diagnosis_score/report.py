@@ -27,6 +27,9 @@ TRAINED = 0.25
 UNCLEAR = (0.15, 0.35)
 """Skill at which it has begun to: it is a matter of some more steps."""
 
+TRAINED_LOSS = 0.05
+"""Part by which the loss must then be below that of outputs alike for all samples."""
+
 _TRAINING = [
     *("third", "task", "network", "initializer", "scale"),
     *("optimizer", "learning_rate"),
@@ -73,7 +76,10 @@ def judged(frame: pd.DataFrame) -> pd.DataFrame:
         for row in networks.to_dict("records")
     ]
     score = np.array([outlook.outlook(seen, STEPS).score for seen in progress])
-    skill = networks["skill"].fillna(-np.inf)
+    skill, of_loss = (
+        networks[name].fillna(-np.inf) for name in ("skill", "loss skill")
+    )
+    trained = skill >= TRAINED
     return networks.assign(
         family=[FAMILIES[name] for name in networks["task"]],
         progress=pd.Series(progress, networks.index, dtype=object),
@@ -82,8 +88,9 @@ def judged(frame: pd.DataFrame) -> pd.DataFrame:
             ["will not train", "will train"],
             "uncertain",
         ),
-        trained=skill >= TRAINED,
-        clear=~skill.between(*UNCLEAR, inclusive="left"),
+        trained=trained,
+        clear=~skill.between(*UNCLEAR, inclusive="left")
+        & (trained == (of_loss >= np.where(trained, TRAINED_LOSS, UNCLEAR[0]))),
     )
 
 

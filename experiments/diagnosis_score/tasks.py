@@ -38,17 +38,24 @@ class Task:
             return np.nan
         return float(np.unique(self.y, return_counts=True)[1].max() / len(self.y))
 
-    def skill(self, loss: np.ndarray | None, accuracy: np.ndarray | None) -> np.ndarray:
+    @property
+    def constant_loss(self) -> float:
+        """Least loss of outputs that are the same for all samples."""
+        if self.loss == "mse":
+            return float(np.mean((self.y - self.y.mean(axis=0)) ** 2))
+        parts = np.unique(self.y, return_counts=True)[1] / len(self.y)
+        return float(-(parts * np.log(parts)).sum())
+
+    def skill(self, loss: np.ndarray, accuracy: np.ndarray | None) -> np.ndarray:
         """Returns how much was learnt: 0 is what needs no inputs, 1 is all.
 
         Args:
-            loss: Mean squared errors, of tasks without classes.
-            accuracy: Fractions, of tasks with classes.
+            loss: Mean losses.
+            accuracy: Fractions, by which it is told if they are there.
         """
-        if loss is not None and accuracy is None:
-            variance = np.mean((self.y - self.y.mean(axis=0)) ** 2)
-            return np.asarray(1 - loss / variance)
-        return (np.asarray(accuracy) - self.chance) / (1 - self.chance)
+        if accuracy is None:
+            return np.asarray(1 - loss / self.constant_loss)
+        return np.asarray((accuracy - self.chance) / (1 - self.chance))
 
 
 def _standard(x: np.ndarray) -> np.ndarray:

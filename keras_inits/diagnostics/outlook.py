@@ -63,8 +63,8 @@ def outlook(progress: Progress, steps: int) -> Outlook:
     Examples:
         >>> from keras_inits.diagnostics.outlook import outlook
         >>> from keras_inits.diagnostics.trial import Progress, Seen
-        >>> first, half = Seen(2.3, 0.0, 0.0, 0.0), Seen(2.1, 0.1, 0.5, 0.3)
-        >>> outlook(Progress(64, first, half, Seen(1.9, 0.2, 0.8, 0.5)), 320).score > 0
+        >>> seen = Seen(2.3, 0.0, 0.0), Seen(2.1, 0.1, 0.5), Seen(1.9, 0.2, 0.8)
+        >>> outlook(Progress(64, *seen), steps=320).score > 0
         True
 
     Args:

@@ -32,18 +32,14 @@ class Seen:
             lower loss with their own outputs than with those of each other: Kendall's
             rank correlation, of one target and squared errors. 0 if outputs tell
             nothing of the targets, 1 if they order them all.
-        matched: How many more of the outputs of such pairs have the lower loss with
-            their own target than with that of the other sample. Of two classes it is
-            what accuracies within them come to, above chance.
     """
 
     loss: float
     explained: float
     concordance: float
-    matched: float
 
 
-NOTHING = Seen(np.nan, np.nan, np.nan, np.nan)
+NOTHING = Seen(np.nan, np.nan, np.nan)
 
 
 @dataclass(frozen=True)
@@ -216,7 +212,7 @@ class _Copy(keras.Model):
 
         own = losses(slice(None))
         samples, rng = len(own), np.random.default_rng(0)
-        means, more, matched, pairs = [], 0.0, 0.0, 0
+        means, more, pairs = [], 0.0, 0
         for _ in range(_MATCHINGS if np.isfinite(own).all() else 0):
             one, other = rng.permutation(samples)[: samples // 2 * 2].reshape(2, -1)
             place = np.arange(samples)
@@ -226,26 +222,19 @@ class _Copy(keras.Model):
             differ = ~_same(take(y, one), take(y, other))
             one, other = one[differ], other[differ]
             pairs += len(one)
-            more += _more(traded[one] + traded[other], own[one] + own[other])
-            # The loss of an output, with the target of another and with its own.
-            matched += _more(traded[other], own[one]) + _more(traded[one], own[other])
+            before, after = own[one] + own[other], traded[one] + traded[other]
+            change = after - before
+            more += np.sign(change[np.abs(change) > _TIE * np.abs(before)]).sum()
         if not means or not np.isfinite(means).all():
             return NOTHING
         loss, mean = float(own.mean()), float(np.mean(means))
         explained = 1 - loss / mean if mean else 0.0
-        count = max(pairs, 1)
-        return Seen(loss, explained, more / count, matched / (2 * count))
+        return Seen(loss, explained, float(more / max(pairs, 1)))
 
     def _scope(self) -> keras.StatelessScope:
         values = [own.value for own in self.own]
         pairs = zip(self.objective.model.variables, values, strict=True)
         return keras.StatelessScope(list(pairs), collect_losses=True)
-
-
-def _more(above: np.ndarray, below: np.ndarray) -> float:
-    """Returns how often one is above the other, less how often it is below."""
-    change = above - below
-    return float(np.sign(change[np.abs(change) > _TIE * np.abs(below)]).sum())
 
 
 def _same(one: Any, other: Any) -> np.ndarray:
