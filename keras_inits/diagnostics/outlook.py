@@ -57,8 +57,8 @@ def outlook(progress: Progress, steps: int) -> Outlook:
     the second half of these steps, it ends at some `E'`. The score is
     `log10 E' + CONCORDANCE * C - LIMIT`, with the concordance `C`: outputs that tell
     the targets apart, but by little as yet, come to do so by more. It is less by `ROSE`
-    where the loss has risen above that at first. Where layers add the only loss, `E` is
-    the part by which it has fallen, and `C` is 1/2.
+    where the loss has risen above that at first. Where layers add the only loss, or
+    all targets are the same, `E` is the part by which it has fallen, and `C` is 1/2.
 
     Examples:
         >>> from keras_inits.diagnostics.outlook import outlook
@@ -82,7 +82,7 @@ def outlook(progress: Progress, steps: int) -> Outlook:
     text += f"{loss:.4g}"
     now = progress.last.explained
     if np.isfinite(now):
-        text += f", and the outputs to explain {100 * now:.2g} % of it"
+        text += f", and the outputs to explain {100 * max(now, 0):.2g} % of it"
     return Outlook(float(score), text)
 
 

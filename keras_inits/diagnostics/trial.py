@@ -21,7 +21,7 @@ class Seen:
     """What the outputs of a network tell of the targets; NaN if a loss is not finite.
 
     They tell something if losses grow where samples trade their outputs. Where layers
-    add the only loss, there is nothing that they could tell.
+    add the only loss, or all targets are the same, there is nothing to tell.
 
     Args:
         loss: The loss, without penalties if there is another.
@@ -228,8 +228,10 @@ class _Copy(keras.Model):
         if not means or not np.isfinite(means).all():
             return NOTHING
         loss, mean = float(own.mean()), float(np.mean(means))
+        if not pairs:  # All targets are the same: there is nothing to tell.
+            return dataclasses.replace(NOTHING, loss=loss)
         explained = 1 - loss / mean if mean else 0.0
-        return Seen(loss, explained, float(more / max(pairs, 1)))
+        return Seen(loss, explained, float(more / pairs))
 
     def _scope(self) -> keras.StatelessScope:
         values = [own.value for own in self.own]

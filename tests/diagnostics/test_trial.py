@@ -124,6 +124,17 @@ def test_outputs_that_tell_nothing():
     assert outlook(found, 50).score < 0
 
 
+def test_where_all_targets_are_the_same_the_fall_of_the_loss_counts():
+    model = sequential(last=layers.Dense(1))
+    model.compile("adam", "mse")
+    y = np.full((len(X), 1), 3.0)
+    trial = Trial(Objective(model, X, y), "adam")
+    for rate, trains in ((0.01, True), (1e-7, False)):
+        found = trial.run(values(model), (X, y), rate, 50)
+        assert np.isnan(found.last.explained) and np.isfinite(found.last.loss)
+        assert (outlook(found, 250).score > 0) == trains
+
+
 def test_penalties_are_not_what_outputs_explain():
     seen = []
     for penalty in (None, keras.regularizers.L2(10.0)):
