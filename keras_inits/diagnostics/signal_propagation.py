@@ -141,7 +141,8 @@ def propagate(objective: Objective) -> Propagation:
         if not objective.compares:
             return ops.cast(0.0 * ops.sum(parts[0]), objective.variables[0].dtype)
         outputs = activation(tree.pack_sequence_as(z, parts))
-        return objective.output_loss(outputs, x, y)
+        with objective.isolated():
+            return objective.output_loss(outputs, x, y)
 
     value, by_logits = vjp(loss, parts)
     null = float(loss([ops.zeros_like(part) for part in parts]))

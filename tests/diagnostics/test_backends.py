@@ -25,10 +25,12 @@ for weight in model.weights:
     weight.assign(np.sin(1 + np.arange(np.prod(weight.shape))).reshape(weight.shape))
 x, y = np.cos(np.arange(40.0) ** 2).reshape(10, 4), np.arange(10) % 2
 objective = diagnostics.Objective(model, x, y)
+seen = diagnostics.diagnose(model, x, y, steps=60, advice=False).progress.last
 print(json.dumps([
     *diagnostics.eigenvalues(diagnostics.HessianOperator(objective), k=2).eigenvalues,
     diagnostics.eigenvalues(diagnostics.GaussNewtonOperator(objective, "relu")).norm,
     diagnostics.jacobian(model, x).network.norm,
+    seen.loss, seen.explained, seen.concordance,
 ]))
 """
 

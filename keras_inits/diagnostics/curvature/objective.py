@@ -233,6 +233,14 @@ class Objective:
             value += self.penalties()
         return value
 
+    def isolated(self) -> keras.StatelessScope:
+        """Returns a block that assigns to no variable.
+
+        Keras counts the losses of several outputs as they are taken.
+        """
+        pairs = [(variable, variable.value) for variable in self.model.variables]
+        return keras.StatelessScope(pairs)
+
     def penalties(self) -> Any:
         """Returns what weights and layers add to the loss, of variables as they are."""
         return sum(ops.sum(loss) for loss in self.model.losses)
@@ -360,8 +368,9 @@ class Objective:
             return ops.sum(self.output_loss(*sample))
 
         def losses(parts: list[Any]) -> Any:
-            each = ops.vectorized_map(loss, parts)
-            return each - self.penalties() if penalized else each
+            with self.isolated():
+                each = ops.vectorized_map(loss, parts)
+                return each - self.penalties() if penalized else each
 
         parts = [part for part in tree.flatten(batch) if part is not None]
         return compiled(losses, [parts])
