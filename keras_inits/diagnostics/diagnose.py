@@ -1,7 +1,9 @@
 """diagnose: whether a network will train, before it is trained."""
 
 import collections
+import contextlib
 import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -31,7 +33,7 @@ from keras_inits.diagnostics.trial import Trial
 from keras_inits.diagnostics.units import activity
 from keras_inits.inspection import keras_private
 from keras_inits.inspection.activations import activation_of, name_of
-from keras_inits.inspection.batches import evenly_spaced, gather, take
+from keras_inits.inspection.batches import evenly_spaced, gather, map_arrays, take
 from keras_inits.inspection.layers import leaf_layers, names
 from keras_inits.population.seeding import seeded
 from keras_inits.utils.validation import check_real
@@ -57,7 +59,7 @@ def diagnose(
 ) -> Diagnosis:
     """Says whether a network will train, before it is trained.
 
-    A copy of the network takes the first steps of training: a fifth of them, 100 at
+    A copy of the network takes the first steps of training: a fifth of them, 200 at
     most. They show how much of the loss its outputs come to explain, how well they tell
     the targets apart, and at what pace; from these follows whether training comes to
     something. Near the limit the diagnosis is uncertain, and says so.
@@ -105,8 +107,8 @@ def diagnose(
         y: Targets, as the loss takes them. Defaults to `None`, where `x` has them.
         loss: A loss in place of the compiled one. Defaults to `None`.
         learning_rate: The rate to judge. Defaults to `None`, for that of the compiled
-            optimizer, the largest of a schedule; a model that is not compiled is judged
-            for `SGD`, at the largest stable rate.
+            optimizer, which may be a schedule; a model that is not compiled is judged
+            for `SGD`, at half the largest stable rate.
         steps: How many steps training has. Defaults to `1000`.
         curvature: Whether to find the largest eigenvalue of the Hessian for each layer,
             which takes some tens of gradients a layer. Defaults to `False`.
@@ -125,12 +127,32 @@ def diagnose(
             out of range.
     """
     steps = int(check_real("steps", steps, least=1))
+    batch_size = int(check_real("batch_size", batch_size, least=1))
+    samples = int(check_real("samples", samples, least=2))
     if learning_rate is not None:
         learning_rate = float(check_real("learning_rate", learning_rate, least=0))
-    objective = model
-    if not isinstance(model, Objective):
-        x, y = _chosen(x, y, int(check_real("samples", samples, least=2)))
-        objective = Objective(model, x, y, loss, batch_size=samples)
+    network = model.model if isinstance(model, Objective) else model
+    # Recurrent layers draw from their generators in inference too.
+    with _kept(network):
+        objective = model
+        if not isinstance(model, Objective):
+            x, y = _chosen(x, y, samples)
+            x = _as_taken(model, x)
+            objective = Objective(model, x, y, loss, batch_size=samples)
+        return _diagnosed(
+            objective, learning_rate, steps, curvature, advice, batch_size
+        )
+
+
+def _diagnosed(
+    objective: Objective,
+    learning_rate: float | None,
+    steps: int,
+    curvature: bool,
+    advice: bool,
+    batch_size: int,
+) -> Diagnosis:
+    """Returns the diagnosis; arguments are those of `diagnose`."""
     if objective.samples < 2:
         raise ValueError(
             "There must be two samples at least, of which something can tell apart. "
@@ -140,25 +162,25 @@ def diagnose(
     network = objective.model
     of_targets = target_issues(objective)
     propagation = propagate(objective)
-    if np.isfinite(propagation.logit_sd) and not np.isfinite(propagation.loss):
+    if np.isfinite(propagation.logit_sd) and np.isnan(propagation.loss):
         raise ValueError(
-            "The loss of finite outputs must be finite. "
+            "The loss of finite outputs must be a number. "
             f"Received: model={network.name}, where the loss is {propagation.loss}"
         )
     limits = _limits(objective, propagation)
     optimizer = network.optimizer if network.compiled else None
     rule = step_rule_of(optimizer)
-    if learning_rate is None:
-        learning_rate = limits.of(rule)
-        if optimizer is not None:
-            learning_rate = _largest_rate(optimizer, steps)
-        elif not 0 < learning_rate < np.inf:  # It is not known of such a network.
+    scheduled = False
+    if learning_rate is None and optimizer is not None:
+        learning_rate, scheduled = _largest_rate(optimizer, steps)
+    elif learning_rate is None:
+        learning_rate = limits.of(rule) / 2
+        if not 0 < learning_rate < np.inf:  # It is not known of such a network.
             learning_rate = float(keras.optimizers.SGD().learning_rate)
     layers = tuple(_layers(objective, propagation, curvature))
-    trial = Trial(objective, optimizer or "sgd", batch_size)
-    measured = _measured(objective, propagation, limits)
+    trial = Trial(objective, optimizer or "sgd", batch_size, scheduled)
+    measured = _measured(objective, propagation, limits, of_targets)
     judged = measured.judge(trial, rule, learning_rate, steps)
-    judged["issues"] = (*of_targets, *judged["issues"])
     diagnosis = Diagnosis(
         model=network.name,
         remarks=tuple(_remarks(layers, _gain(propagation), limits, rule)),
@@ -172,7 +194,6 @@ def diagnose(
         steps=steps,
         _measured=measured,
         _trial=trial,
-        _of_targets=tuple(of_targets),
         **judged,
     )
     # No initializer makes targets come within reach.
@@ -181,6 +202,31 @@ def diagnose(
     alternatives, unknown = _alternatives(objective, diagnosis)
     remarks = (*diagnosis.remarks, *([unknown] if unknown else []))
     return replace(diagnosis, alternatives=tuple(alternatives), remarks=remarks)
+
+
+@contextlib.contextmanager
+def _kept(model: keras.Model) -> Iterator[None]:
+    """Puts back the variables of a model after a block."""
+    # Of what is no model, it is said elsewhere.
+    variables = model.variables if isinstance(model, keras.Model) else []
+    values = [np.array(ops.convert_to_numpy(variable)) for variable in variables]
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+
+
+def _as_taken(model: keras.Model, x: Any) -> Any:
+    """Returns inputs as floating point numbers where the model makes these of them."""
+    inputs = getattr(model, "inputs", None)
+    if not inputs or len(inputs) != len(tree.flatten(x)):
+        return x
+    if not all(keras.backend.is_float_dtype(one.dtype) for one in inputs):
+        return x
+    if any(isinstance(layer, keras.layers.Embedding) for layer in leaf_layers(model)):
+        return x
+    return map_arrays(lambda array: np.asarray(array, keras.config.floatx()), x)
 
 
 def _chosen(x: Any, y: Any, samples: int) -> tuple[Any, Any]:
@@ -215,21 +261,27 @@ def _limits(objective: Objective, propagation: Propagation) -> StabilityLimits:
 
 
 def _measured(
-    objective: Objective, propagation: Propagation, limits: StabilityLimits
+    objective: Objective,
+    propagation: Propagation,
+    limits: StabilityLimits,
+    of_targets: Sequence[str] = (),
 ) -> Measured:
-    variables = objective.model.variables
-    start = [ops.convert_to_numpy(variable) for variable in variables]
-    return Measured(start, _data(objective), propagation, limits)
+    start = [np.array(ops.convert_to_numpy(v)) for v in objective.model.variables]
+    data = _data(objective)
+    return Measured(start, data, tuple(of_targets), propagation, limits)
 
 
-def _largest_rate(optimizer: keras.optimizers.Optimizer, steps: int) -> float:
-    """Returns the learning rate of an optimizer, the largest of a schedule."""
+def _largest_rate(
+    optimizer: keras.optimizers.Optimizer, steps: int
+) -> tuple[float, bool]:
+    """Returns an optimizer's learning rate, the largest of a schedule, and if it is."""
     # One that scales the loss has another within.
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     schedule = keras_private.learning_rate_of(inner)
     if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
-        return float(optimizer.learning_rate)
-    return max(float(schedule(step)) for step in np.linspace(0, steps - 1, 64).round())
+        return float(optimizer.learning_rate), False
+    places = np.linspace(0, steps - 1, 64).round()
+    return max(float(schedule(step)) for step in places), True
 
 
 def _layers(
@@ -297,9 +349,8 @@ def _alternatives(
         alternatives.append(
             _alternative(scaled, diagnosis, inputs="mean 0 and sd 1", source="measured")
         )
-    weights = [ops.convert_to_numpy(variable) for variable in network.variables]
     redrawn = 0
-    try:
+    with _kept(network):
         for name, source in fitting.items():
             if redrawn == _ALTERNATIVES:
                 break
@@ -314,9 +365,6 @@ def _alternatives(
             alternatives.append(
                 _alternative(objective, diagnosis, initializer=name, source=source)
             )
-    finally:
-        for variable, value in zip(network.variables, weights, strict=True):
-            variable.assign(value)
     return alternatives, unknown
 
 
@@ -345,7 +393,7 @@ def _scaled(objective: Objective) -> Objective | None:
     words = any(
         isinstance(layer, keras.layers.Embedding)
         for layer in leaf_layers(objective.model)
-    )
+    ) or any(array.dtype.kind != "f" for array in tree.flatten(x))
     sizes = [np.sqrt(np.mean(np.square(a, dtype="float64"))) for a in tree.flatten(x)]
     if words or all(1 / _FAR < size < _FAR for size in sizes):
         return None

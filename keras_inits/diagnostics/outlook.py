@@ -24,11 +24,11 @@ LEAST_EXPLAINED = 1e-3
 """What is expected to be explained counts as this part of the loss at least."""
 
 _RISE = 1.02  # Times the loss at first: less is no rise.
-_PART_TRIED, _MOST_TRIED = 5, 100
+_PART_TRIED, _MOST_TRIED = 5, 200
 
 
 def trial_steps(steps: int) -> int:
-    """Returns how many steps are tried of a training: a fifth of them, 100 at most."""
+    """Returns how many steps are tried of a training: a fifth of them, 200 at most."""
     return min(-(-steps // _PART_TRIED), _MOST_TRIED)
 
 
@@ -73,16 +73,19 @@ def outlook(progress: Progress, steps: int) -> Outlook:
     """
     features = measures(progress, steps)
     first, loss, tried = progress.first.loss, progress.last.loss, progress.steps
+    taken = "1 step" if tried == 1 else f"{tried} steps"
     if features is None:
-        text = f"the loss is {loss:.3g} within {tried} steps of training, on a copy"
+        text = f"the loss is {loss:.3g} within {taken} of training, on a copy"
         return Outlook(-np.inf, text)
     explained, concordance, rose = features
     score = explained + CONCORDANCE * concordance - ROSE * rose - LIMIT
-    text = f"{tried} steps of training, on a copy, take the loss from {first:.4g} to "
+    take = "takes" if tried == 1 else "take"
+    text = f"{taken} of training, on a copy, {take} the loss from {first:.4g} to "
     text += f"{loss:.4g}"
     now = progress.last.explained
     if np.isfinite(now):
-        text += f", and the outputs to explain {100 * max(now, 0):.2g} % of it"
+        part = f"{100 * now:.2g} %" if now >= 0.001 else "less than 0.1 %"
+        text += f", and the outputs to explain {part} of it"
     return Outlook(float(score), text)
 
 

@@ -103,8 +103,9 @@ def _of_steps(
     """Compares what steps can do, to first order, with the least and the most."""
     kind = str(rule.kind)
     of_loss, of_logits = _reach(propagation, rule, rate, steps)
+    taken = "1 step" if steps == 1 else f"{steps} steps"
     too_little = {
-        f"too little reaches the kernels: {steps} steps at the rate {rate:.3g} can "
+        f"too little reaches the kernels: {taken} at the rate {rate:.3g} can "
         f"{what} by about {100 * part:.1g} %, to first order": _factor(least, part)
         for what, part, least in (
             (

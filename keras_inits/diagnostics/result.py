@@ -12,6 +12,7 @@ from keras_inits.diagnostics.signal_propagation import LayerPropagation, Propaga
 from keras_inits.diagnostics.stability import StabilityLimits, StepRule, step_rule_of
 from keras_inits.diagnostics.trial import Progress, Trial
 from keras_inits.utils.table import ResultTable, TableResult, plain
+from keras_inits.utils.validation import check_real
 
 STATES = ("dead", "saturated", "constant", "duplicate")
 """What units are counted in."""
@@ -101,12 +102,14 @@ class Measured:
     Args:
         start: Its variables.
         data: Inputs and targets.
+        of_targets: Why these are out of reach.
         propagation: How signal and gradient pass through it.
         limits: The learning rates up to which steps are stable.
     """
 
     start: list[np.ndarray]
     data: tuple[Any, Any]
+    of_targets: tuple[str, ...]
     propagation: Propagation
     limits: StabilityLimits
 
@@ -116,13 +119,14 @@ class Measured:
         """Returns `issues`, `uncertain` and `progress` of a `Diagnosis`."""
         progress = trial.run(self.start, self.data, learning_rate, trial_steps(steps))
         expected = outlook(progress, steps)
-        issues: list[str] = []
+        issues = list(self.of_targets)
         if expected.score <= 0:
             why = reasons(self.propagation, self.limits, rule, learning_rate, steps)
-            issues = [expected.text, *why]
+            issues += [expected.text, *why]
+        uncertain = expected.uncertain and not self.of_targets
         return {
             "issues": tuple(issues),
-            "uncertain": expected.text if expected.uncertain else "",
+            "uncertain": expected.text if uncertain else "",
             "progress": progress,
         }
 
@@ -166,7 +170,6 @@ class Diagnosis(TableResult):
     progress: Progress
     _measured: Measured = field(repr=False)
     _trial: Trial = field(repr=False)
-    _of_targets: tuple[str, ...] = field(repr=False)
 
     @property
     def will_train(self) -> bool:
@@ -187,14 +190,14 @@ class Diagnosis(TableResult):
             learning_rate: The rate.
             optimizer: Another optimizer, by name or as an object. Defaults to `None`:
                 the same.
+
+        Raises:
+            ValueError: If the rate is no number, or below 0.
         """
-        trial, rule = self._trial, self.step_rule
-        if optimizer is not None:
-            trial, rule = trial.with_optimizer(optimizer), step_rule_of(optimizer)
+        learning_rate = float(check_real("learning_rate", learning_rate, least=0))
+        trial = self._trial.with_optimizer(optimizer)
+        rule = self.step_rule if optimizer is None else step_rule_of(optimizer)
         judged = self._measured.judge(trial, rule, learning_rate, self.steps)
-        judged["issues"] = (*self._of_targets, *judged["issues"])
-        if self._of_targets:
-            judged["uncertain"] = ""
         return replace(
             self, step_rule=rule, learning_rate=learning_rate, _trial=trial, **judged
         )

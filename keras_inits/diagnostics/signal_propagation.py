@@ -122,6 +122,7 @@ def step_direction(gradient: np.ndarray) -> np.ndarray:
     return gradient / (np.abs(gradient) + _EPSILON)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def propagate(objective: Objective) -> Propagation:
     """Follows the data of an objective through its network, and the gradient back.
 

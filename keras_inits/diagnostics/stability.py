@@ -45,6 +45,8 @@ def step_rule_of(optimizer: Any) -> StepRule:
     if optimizer is None:
         return StepRule("SGD", "gradient")
     optimizer = keras.optimizers.get(optimizer)
+    # One that scales the loss has another within.
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     name = type(optimizer).__name__
     if name == "SGD":
         return StepRule(name, "gradient", float(optimizer.momentum), optimizer.nesterov)

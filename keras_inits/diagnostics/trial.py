@@ -69,6 +69,7 @@ class Trial:
         objective: The network and the loss.
         optimizer: The optimizer, by name or as an object, which stays as it is too.
         batch_size: Samples of a step.
+        scheduled: Whether the learning rate is the optimizer's own schedule.
     """
 
     def __init__(
@@ -76,14 +77,16 @@ class Trial:
         objective: Objective,
         optimizer: Any,
         batch_size: int = 32,
+        scheduled: bool = False,
     ) -> None:
         """Copies the variables; nothing is compiled before the first step."""
         optimizer = keras.optimizers.get(optimizer)
         self.objective = objective
         self.batch_size = batch_size
+        self.scheduled = scheduled
         self._copy = _Copy(objective)
         config = optimizer.get_config()
-        if "learning_rate" in config:  # In place of a schedule too.
+        if "learning_rate" in config and not scheduled:
             config["learning_rate"] = 0.0
         self._copy.compile(
             type(optimizer).from_config(config),
@@ -99,8 +102,12 @@ class Trial:
         """The variables of the copy, in the order of those of the network."""
         return list(map(_value, self._copy.own))
 
-    def with_optimizer(self, optimizer: Any) -> "Trial":
-        """Returns a trial of the same by another optimizer."""
+    def with_optimizer(self, optimizer: Any = None) -> "Trial":
+        """Returns a trial of the same by another optimizer, or at any rate."""
+        if optimizer is None:
+            if not self.scheduled:
+                return self
+            optimizer = self._copy.optimizer
         return Trial(self.objective, optimizer, self.batch_size)
 
     def run(
@@ -115,7 +122,7 @@ class Trial:
         Args:
             start: The variables of the network before the first.
             data: Inputs and targets.
-            learning_rate: The learning rate.
+            learning_rate: The learning rate, where it is no schedule.
             steps: How many steps.
         """
         copy = self._copy
@@ -126,7 +133,8 @@ class Trial:
         chosen = np.concatenate([order.permutation(samples) for _ in range(epochs)])
         for variable, value in zip(copy.optimizer.variables, self._built, strict=True):
             variable.assign(value)
-        copy.optimizer.learning_rate = learning_rate
+        if not self.scheduled:
+            copy.optimizer.learning_rate = learning_rate
         copy.begin(start)
         found = [copy.look(x, y)]
         half = (steps + 1) // 2

@@ -33,7 +33,7 @@ def check_inputs(model: keras.Model, x: Any) -> int:
         raise ValueError(
             "The data must be one array (samples, ...) for each input, all of the same "
             "number of samples, one at least. Received: shapes "
-            f"{[np.shape(array) for array in arrays]}"
+            f"{[np.shape(array) for array in arrays[:5]]} of {len(arrays)} arrays"
         )
     try:
         evaluate(model, take(x, slice(1)))

@@ -86,7 +86,7 @@ def test_near_the_limit_a_diagnosis_is_uncertain_and_says_of_what():
     model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
     diagnosis = keras_inits.diagnose(model, X, Y, advice=False)
     assert diagnosis.will_train and not diagnosis.uncertain
-    assert "100 steps of training, on a copy, take the loss from" in str(diagnosis)
+    assert "200 steps of training, on a copy, take the loss from" in str(diagnosis)
     found = {rate: diagnosis.at(rate) for rate in np.geomspace(1e-5, 1e-2, 13)}
     uncertain = [rate for rate, at in found.items() if at.uncertain]
     sure = {rate: at.will_train for rate, at in found.items() if not at.uncertain}

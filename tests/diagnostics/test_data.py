@@ -102,7 +102,7 @@ def test_targets_that_are_none_are_refused():
         (None, "`y` must be given"),
         ([0, 1, 2], "must be arrays"),
         (CLASSES[:5], "as many as the samples, 96"),
-        (np.zeros((96, 2, 2)), "must have the shapes that the loss takes"),
+        (np.zeros((96, 2, 2)), "loss must take the targets"),
     ):
         with pytest.raises(ValueError, match=message):
             keras_inits.diagnose(build(), X, y)
@@ -187,7 +187,7 @@ def test_a_loss_that_layers_alone_add_is_judged_by_its_fall(rate):
     hidden = layers.Dense(4, "tanh", name="hidden")(inputs)
     model = keras.Model(inputs, Penalty()(layers.Dense(1, name="last")(hidden)))
     model.compile(keras.optimizers.SGD(rate))
-    found = keras_inits.diagnose(model, X, X, advice=False)
+    found = keras_inits.diagnose(model, X, advice=False)
     outputs = keras.ops.convert_to_numpy(model(X))
     assert found.loss == pytest.approx(np.mean(outputs**2), rel=1e-5)
     features = np.tanh(X @ model.get_layer("hidden").get_weights()[0])
@@ -197,3 +197,23 @@ def test_a_loss_that_layers_alone_add_is_judged_by_its_fall(rate):
     if rate == 1e-9:
         assert "take the loss from" in found.issues[0]
         assert "explain" not in found.issues[0]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "float64"])
+def test_pixels_are_taken_as_numbers(dtype):
+    pixels = RNG.integers(0, 256, (96, 6)).astype(dtype)
+    hidden = layers.Dense(8, "relu", kernel_initializer="zeros")
+    model = keras.Sequential([keras.Input((6,)), hidden, layers.Dense(1)])
+    model.compile("adam", "mse")
+    found = keras_inits.diagnose(model, pixels, pixels[:, :1] / 255.0)
+    assert found.alternatives[0].inputs == "mean 0 and sd 1"
+
+
+def test_generators_that_recurrent_layers_draw_from_are_put_back():
+    inner = layers.GRU(4, recurrent_dropout=0.2, dropout=0.1)
+    model = keras.Sequential([keras.Input((3, 2)), inner, layers.Dense(1)])
+    model.compile("adam", "mse")
+    before = [np.array(keras.ops.convert_to_numpy(v)) for v in model.variables]
+    keras_inits.diagnose(model, X.reshape(96, 3, 2), REAL).at(0.1)
+    for variable, value in zip(model.variables, before, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(variable), value)

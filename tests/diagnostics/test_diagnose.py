@@ -45,7 +45,7 @@ def test_large_weights_explode(digits):
     assert found.uncertain
     found = found.at(0.01, "sgd")
     assert not found.will_train and not found.uncertain
-    assert found.issues[0].startswith("the loss is nan within 100 steps")
+    assert found.issues[0].startswith("the loss is nan within 200 steps")
     assert any("signals explode" in issue for issue in found.issues)
     # Of ReLU units of independent weights of variance 1 it is sqrt(16 / 2).
     assert found.gain == pytest.approx(8**0.5, rel=0.3)
@@ -210,7 +210,7 @@ def test_a_model_that_is_not_compiled(digits):
         diagnose(bare, *digits)
     found = diagnose(bare, *digits, loss="sparse_categorical_crossentropy")
     assert found.step_rule.optimizer == "SGD"
-    assert found.learning_rate == found.stable_learning_rate
+    assert found.learning_rate == found.stable_learning_rate / 2
 
 
 def test_errors(digits):
@@ -226,11 +226,19 @@ def test_errors(digits):
         diagnose(model, x, y, steps=0)
     with pytest.raises(ValueError, match="`learning_rate` must be"):
         diagnose(model, x, y, learning_rate=-1.0)
+    with pytest.raises(ValueError, match="`batch_size` must be.*Received"):
+        diagnose(model, x, y, batch_size=0)
+    found = diagnose(model, x, y, steps=5, advice=False)
+    for rate in (-1.0, np.nan, None, "fast"):
+        with pytest.raises(ValueError, match="`learning_rate` must be"):
+            found.at(rate)
+    json.dumps(found.at(np.float32(0.01)).to_dict())
+    assert "1 step of training, on a copy, takes the loss" in str(found)
     unbuilt = keras.Sequential([keras.layers.Dense(1)])
     with pytest.raises(ValueError, match="must be built"):
         diagnose(unbuilt, x, y, loss="mse")
     model.compile("sgd", lambda y, outputs: keras.ops.log(-outputs[:, 0]))
-    with pytest.raises(ValueError, match="loss of finite outputs must be finite"):
+    with pytest.raises(ValueError, match="loss of finite outputs must be a number"):
         diagnose(model, x, y)
 
 
@@ -244,3 +252,34 @@ def test_two_targets_may_lie_on_the_line_that_features_lie_on():
     assert found.will_train
     model.fit(x, y, epochs=60, batch_size=16, verbose=0)
     assert model.evaluate(x, y, verbose=0) < 0.05 * np.mean(y**2)
+
+
+def test_a_schedule_is_followed(digits):
+    decay = keras.optimizers.schedules.ExponentialDecay
+    built = {
+        held: network("he_normal", 2, keras.optimizers.SGD(decay(0.2, 1, held)), 32)
+        for held in (1.0, 0.1)
+    }
+    found = {held: quick(model, digits, steps=300) for held, model in built.items()}
+    assert found[1.0].will_train and not found[0.1].will_train
+    for held, diagnosis in found.items():
+        assert diagnosis.learning_rate == pytest.approx(0.2)
+        # At that rate, and no schedule, both train; it is so.
+        assert diagnosis.at(0.2).will_train
+        accuracy = built[held]
+        accuracy.compile(
+            keras.optimizers.SGD(decay(0.2, 1, held)),
+            "sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+        )
+        history = accuracy.fit(*digits, epochs=43, verbose=0).history
+        assert (history["accuracy"][-1] > 0.6) == (held == 1.0)
+
+
+def test_a_loss_that_overflows_is_no_error(digits):
+    x, y = digits
+    model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    found = diagnose(model, 1e25 * x, x[:, :1].astype("float32"), advice=False)
+    assert not found.will_train
+    assert "signals or gradients overflow" in " ".join(found.issues)

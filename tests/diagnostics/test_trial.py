@@ -177,7 +177,7 @@ def test_several_inputs_and_outputs():
 
 
 def test_how_many_steps_are_tried():
-    assert [trial_steps(n) for n in (1, 5, 6, 320, 1000)] == [1, 1, 2, 64, 100]
+    assert [trial_steps(n) for n in (1, 5, 6, 320, 1000)] == [1, 1, 2, 64, 200]
 
 
 @pytest.mark.parametrize("growing", [True, False])

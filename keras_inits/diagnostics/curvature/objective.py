@@ -91,6 +91,8 @@ class Objective:
             )
         self._loss_model = loss_model(model, loss)
         self.samples = check_inputs(model, x)
+        if y is None and not self.compares:
+            y = np.zeros(self.samples)  # No loss takes them.
         check_targets(y, self.samples)
         check_reduction(self._loss_model.loss, self.samples, batch_size)
         # The trainable ones are read at every product.
@@ -417,8 +419,8 @@ class Objective:
         except Exception as error:  # Each backend has its own.
             shapes = [tuple(part.shape) for part in tree.flatten(y)]
             raise ValueError(
-                "The targets must have the shapes that the loss takes beside the "
-                f"outputs of the model. Received: y of shapes {shapes}, and "
+                "The loss must take the targets beside the outputs of the model. "
+                f"Received: y of shapes {shapes}, and "
                 f"{type(error).__name__}: {first_line(error)}"
             ) from error
         if shape:

@@ -222,7 +222,7 @@ def test_without_a_loss(compiled, data):
     [
         (lambda x, y: (x[:, :4], y), "what the model takes.*Received: shapes"),
         (lambda x, y: (x, y[:9]), "as many as the samples, 20.*Received: y of"),
-        (lambda x, y: (x, y[:, :2]), "shapes that the loss takes.*Received: y of"),
+        (lambda x, y: (x, y[:, :2]), "loss must take the targets.*Received: y of"),
     ],
 )
 def test_data_that_does_not_fit(change, message, data, network):
