@@ -101,10 +101,8 @@ def measures(progress: Progress, steps: int) -> tuple[float, float, float] | Non
         return None
     then, now, concordance = half.explained, last.explained, last.concordance
     if np.isnan(now):
-        then, now = (
-            1 - seen.loss / max(abs(first.loss), np.finfo(float).tiny)
-            for seen in (half, last)
-        )
+        size = max(abs(first.loss), np.finfo(float).tiny)
+        then, now = ((first.loss - seen.loss) / size for seen in (half, last))
         concordance = 0.5
     # Losses go up and down at large rates: what falls in between is not lost.
     pace = max(now - then, 0.0) / max(progress.steps // 2, 1)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from sklearn.datasets import load_digits, make_circles
+from sklearn.datasets import load_digits
 
 import keras_inits
 from keras_inits.diagnostics.targets import output_range
@@ -109,41 +109,3 @@ def test_the_advice_is_not_another_initializer():
     diagnosis = keras_inits.diagnose(model, X, 5 * INK)
     assert not diagnosis.will_train and not diagnosis.alternatives
     assert diagnosis.at(0.01).issues[0] == diagnosis.issues[0]
-
-
-# What few units and few outputs ask
-
-
-def test_few_features_are_no_fault():
-    for units in (1, 2, 3):
-        model = keras.Sequential([keras.Input((64,)), layers.Dense(64, "relu")])
-        model.add(layers.Dense(units))
-        model.add(layers.Dense(10, "softmax"))
-        model.compile("adam", "sparse_categorical_crossentropy")
-        found = keras_inits.diagnose(model, X, DIGITS, steps=2280).issues
-        assert not any("alike" in issue for issue in found)
-
-
-def on_a_line(depth):
-    """All weights are positive: what reaches the end lies on one line."""
-    positive = keras.initializers.RandomUniform(0, 1)
-    hidden = [
-        layers.Dense(5, "tanh", kernel_initializer=positive) for _ in range(depth)
-    ]
-    out = layers.Dense(1, "sigmoid", kernel_initializer=positive)
-    model = keras.Sequential([keras.Input((2,)), *hidden, out])
-    optimizer = keras.optimizers.SGD(0.01, momentum=0.9)
-    model.compile(optimizer, "binary_crossentropy")
-    return model
-
-
-def test_circles_on_a_line():
-    """Training ends at an accuracy of 0.42 to 0.53."""
-    x, y = make_circles(n_samples=500, noise=0.1, random_state=1)
-    found = keras_inits.diagnose(on_a_line(5), x, y, steps=1600).issues
-    assert any("along one line, on which those of high" in issue for issue in found)
-    # Where the line orders the targets it does no harm.
-    ordered = keras_inits.diagnose(
-        on_a_line(5), x, x.sum(axis=1) > 0, steps=1600
-    ).issues
-    assert not any("line" in issue for issue in ordered)

@@ -10,8 +10,8 @@ from scipy.stats import kendalltau
 from sklearn.datasets import load_diabetes, load_digits
 
 from keras_inits.diagnostics import Objective
-from keras_inits.diagnostics.outlook import outlook, trial_steps
-from keras_inits.diagnostics.trial import Progress, Seen, Trial
+from keras_inits.diagnostics.outlook import outlook
+from keras_inits.diagnostics.trial import Trial
 
 X, Y = load_digits(return_X_y=True)
 X, Y = (X[:256] / 16).astype("float32"), Y[:256]
@@ -174,15 +174,3 @@ def test_several_inputs_and_outputs():
     found = trial.run(values(model), (x, y), 0.01, 60)
     assert found.last.loss < 0.5 * found.first.loss
     assert found.last.explained > 0.3 and found.last.concordance > 0.5
-
-
-def test_how_many_steps_are_tried():
-    assert [trial_steps(n) for n in (1, 5, 6, 320, 1000)] == [1, 1, 2, 64, 200]
-
-
-@pytest.mark.parametrize("growing", [True, False])
-def test_the_outlook_follows_the_pace(growing):
-    half, last = (Seen(2.3, e, 0.1) for e in (0.0 if growing else 0.02, 0.02))
-    seen = Progress(10, Seen(2.3, 0.0, 0.0), half, last)
-    assert (outlook(seen, 1000).score > 0) == growing
-    assert "10 steps of training" in outlook(seen, 1000).text
