@@ -48,10 +48,14 @@ def report(results: Results, folder: Path) -> list[Part]:
         f"of about 1 in size times {', '.join(map(str, SCALES))}. Each is then trained "
         f"for {STEPS} steps of {BATCH}. Its skill on the training samples is 0 for "
         "what needs no inputs (the largest class, the mean), 1 for no error. It trains "
-        f"if that is at least {TRAINED}. Between {UNCLEAR[0]} and {UNCLEAR[1]} some "
-        "steps more or less decide: such networks are not counted. Thresholds of "
-        "diagnose were chosen on the tasks and networks of the first third alone, and "
-        "looked at on the second; the last was judged once.",
+        f"if that is at least {TRAINED}, and its loss {TRAINED_LOSS:.0%} below that of "
+        "the best output that needs no inputs. Some are not clear, and not counted: "
+        f"with a skill between {UNCLEAR[0]} and {UNCLEAR[1]}, a matter of some steps; "
+        "and where skill and loss disagree, as of huge outputs that classify well at a "
+        "loss far above chance, or of outputs that hardly differ and lie on the right "
+        "side by chance. Constants of diagnose were chosen on the tasks and networks "
+        "of the first third alone, and looked at on the second; the last was trained "
+        "and judged once, after that.",
         *_constants(together),
         _by(together, "third", "All"),
         *(
