@@ -297,7 +297,7 @@ def cells(thirds: Sequence[str] = tuple(NETWORKS)) -> list[Cell]:
 
     Examples:
         >>> len(cells()), sum(len(cell.describe()) for cell in cells(["fitted"]))
-        (41, 2464)
+        (41, 4089)
 
     Args:
         thirds: Which to take.

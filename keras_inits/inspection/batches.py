@@ -21,8 +21,11 @@ def evaluate(model: keras.Model, x: Any, training: bool = False) -> Any:
         training: Whether to evaluate it as in training. Defaults to `False`.
     """
     x = tree.map_structure(ops.convert_to_tensor, x)
-    takes_training = keras_private.takes_training(model)
-    return model(x, training=training) if takes_training else model(x)
+    arguments = {"training": training} if keras_private.takes_training(model) else {}
+    # TensorFlow would keep a graph of a function that the model calls, and in it the
+    # values that variables had been given in its place.
+    with keras_private.inlined_functions():
+        return model(x, **arguments)
 
 
 def check_inputs(model: keras.Model, x: Any) -> int:

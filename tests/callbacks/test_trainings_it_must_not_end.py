@@ -73,7 +73,8 @@ def test_layers_that_are_called_in_a_function_are_seen():
     assert history["dead_fraction"] == [0.25] and messages == []
     (hidden, _) = diagnostics.activity(built(InAFunction()), X)
     assert hidden.dead.nonzero()[0].tolist() == [0, 1]
-    assert keras_inits.diagnose(built(InAFunction()), X, LABELS).will_train
+    found = keras_inits.diagnose(built(InAFunction()), X, LABELS)
+    assert found.progress.last.loss < found.progress.first.loss
     report = calibration.lsuv(built(InAFunction()), X)
     assert [row.name for row in report.rows] == ["hidden", "out"]
 
@@ -297,7 +298,8 @@ def test_a_layer_that_is_never_called_is_left_out():
     model = Unused()
     model.compile("sgd", LOSS)
     model.fit(X, LABELS, verbose=0)
-    assert keras_inits.diagnose(model, X, LABELS).will_train
+    found = keras_inits.diagnose(model, X, LABELS)
+    assert found.progress.last.loss < found.progress.first.loss
     report = keras_inits.initialize(model, "lee_qr")
     assert [row.name for row in report.rows] == ["hidden", "out"]
     assert not model.old.built

@@ -71,7 +71,8 @@ def compare_two():
 
 
 def diagnose_one():
-    assert diagnose(ZERO, *DATA).alternatives
+    x = DATA[0]
+    assert diagnose(ZERO, x, x[:, :1]).alternatives
 
 
 ZERO = network("zeros")

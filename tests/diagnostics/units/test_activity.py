@@ -179,7 +179,7 @@ def test_batches_of_one_sample():
     [
         (np.zeros((0, 3)), "one at least"),
         (np.float32(1), "one at least"),
-        (np.zeros((4, 5)), r"takes, \(None, 3\).*shapes \[\(4, 5\)\]"),
+        (np.zeros((4, 5)), r"takes, of shape \(None, 3\).*shapes \[\(4, 5\)\]"),
         ([np.zeros((4, 3)), np.zeros((5, 3))], "same number of samples"),
     ],
     ids=["empty", "number", "shape", "lengths"],
