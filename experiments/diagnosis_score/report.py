@@ -54,8 +54,8 @@ def report(results: Results, folder: Path) -> list[Part]:
         "and where skill and loss disagree, as of huge outputs that classify well at a "
         "loss far above chance, or of outputs that hardly differ and lie on the right "
         "side by chance. Constants of diagnose were chosen on the tasks and networks "
-        "of the first third alone, and looked at on the second; the last was trained "
-        "and judged once, after that.",
+        "of the first third alone, and looked at on the second; the last was judged "
+        "once, after that.",
         *_constants(together),
         _by(together, "third", "All"),
         *(
