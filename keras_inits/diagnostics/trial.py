@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops, tree
 
 from keras_inits.diagnostics.curvature import Objective
-from keras_inits.inspection.batches import evaluate, map_arrays, take
+from keras_inits.inspection.batches import evaluate, map_arrays, take, unpacked
 
 _MATCHINGS = 8  # So many times are samples paired at random.
 _TIE = 1e-6  # Of a loss: less of a difference is rounding.
@@ -141,7 +141,9 @@ class Trial:
         for first, last in ((0, half), (half, steps)):
             if last > first and np.isfinite(found[-1].loss):
                 batches = take((x, y), chosen[first * batch : last * batch])
-                copy.fit(copy.pack(batches), batch_size=batch, shuffle=False, verbose=0)
+                copy.fit(
+                    copy.unpack(batches), batch_size=batch, shuffle=False, verbose=0
+                )
                 found.append(copy.look(x, y))
             else:
                 found.append(found[-1])
@@ -154,7 +156,7 @@ class _Copy(keras.Model):
     def __init__(self, objective: Objective) -> None:
         super().__init__(name=f"{objective.model.name}_trial")
         self.objective = objective
-        self.unpack: Callable[[Any], Any] = tuple
+        self.pack: Callable[[Any], Any] = tuple
         trained = {id(variable) for variable in objective.variables}
         self.own = [
             self.add_weight(
@@ -173,20 +175,15 @@ class _Copy(keras.Model):
         for own, value in zip(self.own, values, strict=True):
             own.assign(value)
 
-    def pack(self, batch: tuple[Any, Any]) -> list[Any]:
+    def unpack(self, batch: tuple[Any, Any]) -> list[Any]:
         """Returns inputs and targets as one list of arrays, for `call`."""
-
-        def unpack(parts: Any) -> Any:
-            left = iter(parts)
-            return map_arrays(lambda _: next(left), batch)
-
         # Not the batch itself: Keras would make other dictionaries of those in it.
-        self.unpack = unpack
-        return [part for part in tree.flatten(batch) if part is not None]
+        arrays, self.pack = unpacked(batch)
+        return arrays
 
     def call(self, parts: list[Any], training: bool | None = None) -> Any:
         """Returns the loss, and keeps what the network assigns."""
-        x, y = self.unpack(parts)
+        x, y = self.pack(parts)
         with self._scope() as scope:
             loss = self.objective.batch_loss(x, y, training=bool(training))
         for variable, own in zip(self.objective.model.variables, self.own, strict=True):

@@ -148,6 +148,26 @@ def map_arrays(function: Callable[[Any], Any], data: Any) -> Any:
     )
 
 
+def unpacked(data: Any) -> tuple[list[Any], Callable[[Any], Any]]:
+    """Returns the arrays of a structure, and what puts others in their places.
+
+    Examples:
+    >>> from keras_inits.inspection.batches import unpacked
+    >>> arrays, pack = unpacked({"x": [1, None], "y": 2})
+    >>> arrays, pack(["a", "b"])
+    ([1, 2], {'x': ['a', None], 'y': 'b'})
+
+    Args:
+        data: Arrays in any structure; `None` stays.
+    """
+
+    def pack(arrays: Any) -> Any:
+        left = iter(arrays)
+        return map_arrays(lambda _: next(left), data)
+
+    return [part for part in tree.flatten(data) if part is not None], pack
+
+
 def take(data: Any, samples: Any) -> Any:
     """Returns some samples of a structure of arrays; `None` stays.
 

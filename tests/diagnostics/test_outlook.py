@@ -63,6 +63,9 @@ def test_where_nothing_can_be_explained_the_fall_counts():
 
     assert outlook(seen(2.0), 10).score > 0 > outlook(seen(3.9999), 10).score
     assert "explain" not in outlook(seen(2.0), 10).text
+    # A loss may be below 0: half as far below it again is a fall, and no rise.
+    below = Progress(10, *(Seen(v, np.nan, np.nan) for v in (-1.0, -1.01, -1.5)))
+    assert measures(below, 10) == (pytest.approx(np.log10(0.5)), 0.5, 0.0)
     assert outlook(Progress(1, *[Seen(0.0, np.nan, np.nan)] * 3), 9).score < 0
 
 

@@ -25,6 +25,7 @@ from keras_inits.inspection.batches import (
     first_line,
     map_arrays,
     take,
+    unpacked,
 )
 from keras_inits.inspection.layers import check_model, variables_of
 
@@ -258,8 +259,7 @@ class Objective:
         batch = map_arrays(ops.convert_to_tensor, [outputs, x, y])
         if self._sample_losses is None:
             self._sample_losses = self._of_samples(batch)
-        parts = [part for part in tree.flatten(batch) if part is not None]
-        return self._sample_losses(parts)
+        return self._sample_losses(unpacked(batch)[0])
 
     @functools.cached_property
     def last_layers(self) -> list[Last]:
@@ -360,21 +360,17 @@ class Objective:
         """
         loss_model = self._loss_model
         # What comes with the loss of any batch is none of a sample's own.
-        penalized = loss_model is self.model
-        if overrides_loss(loss_model):
-            penalized = False
+        penalized = loss_model is self.model and not overrides_loss(loss_model)
+        parts, pack = unpacked(batch)
 
         def loss(parts: list[Any]) -> Any:
-            left = iter(parts)
-            sample = map_arrays(lambda _: next(left)[None], batch)
-            return ops.sum(self.output_loss(*sample))
+            return ops.sum(self.output_loss(*pack([part[None] for part in parts])))
 
         def losses(parts: list[Any]) -> Any:
             with self.isolated():
                 each = ops.vectorized_map(loss, parts)
                 return each - self.penalties() if penalized else each
 
-        parts = [part for part in tree.flatten(batch) if part is not None]
         return compiled(losses, [parts])
 
     def _compiled(self, function: Callable[..., Any], vectors: int) -> Any:
