@@ -110,7 +110,8 @@ def run(
     """Trains an experiment and prints ours beside the published numbers.
 
     Every epoch is kept as it ends: started again, the same command goes on where it
-    stopped. Options narrow what is trained now; the report has all that was.
+    stopped. Runs that the CSV in the folder of results has are not trained again.
+    Options narrow what is trained now; the report has all that was.
     """
     from experiments import registry
     from experiments.experiment import Options
@@ -130,9 +131,11 @@ def _run(
     options: "Options",
     results: Path,
     data_dir: str | None,
+    anew: bool = False,
 ) -> None:
-    """Trains what the ledger does not have, and reports."""
+    """Trains what neither the ledger has nor a CSV of results, and reports."""
     from experiments.engine.datasets import load
+    from experiments.engine.frame import CSVSource
     from experiments.engine.ledger import Ledger
     from experiments.engine.progress import (
         FitProgress,
@@ -149,12 +152,19 @@ def _run(
     for name in dict.fromkeys(cell.dataset for _, cell in work if cell.dataset):
         load(name, data_dir)
     ledger = Ledger(results / "ledger.sqlite")
+    csvs = {
+        experiment.name: CSVSource(results / experiment.name / f"{experiment.name}.csv")
+        for experiment in experiments
+        if not anew
+    }
     with progress_bar() as bar:
         whole = bar.add_task("all", total=len(work), logs="")
         for name, cell in work:
             what = f"{name}: {cell.name}"
             bar.update(whole, logs=what)
             missing = ledger.missing(cell.describe(), cell.rows_per_run)
+            if name in csvs:
+                missing = csvs[name].missing(missing, cell.rows_per_run)
             if missing:
                 cell.train(missing, ledger, data_dir, FitProgress(bar, what))
             what += "" if missing else ", there already"
@@ -360,7 +370,7 @@ def bench(
         for experiment, cells in work:
             for cell in cells:
                 ledger.forget_other_versions(cell.describe())
-            _run([experiment], preset, Options(), results, None)
+            _run([experiment], preset, Options(), results, None, anew=True)
 
 
 def _named(command: str, name: str) -> "Experiment":

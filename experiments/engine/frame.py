@@ -1,10 +1,10 @@
 """Rows of results as one pandas frame, out of a ledger or out of a CSV file."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
@@ -88,87 +88,144 @@ def flatten(description: Mapping[str, Any]) -> dict[str, Any]:
     return columns
 
 
-def read_ledger(
-    ledger: Ledger, cells: Sequence[Any], quantities: Sequence[str] = ()
-) -> Results:
-    """Reads what a ledger has of some cells.
+class Source(Protocol):
+    """Where rows of results are."""
+
+    def rows(self, run: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Returns the rows of a run: `epoch`, quantities, and `versions` in words."""
+
+    def descriptions(self) -> list[dict[str, Any]]:
+        """Returns the description of every run."""
+
+
+@dataclass(frozen=True)
+class LedgerSource:
+    """The rows that a ledger has.
 
     Args:
         ledger: It.
-        cells: Which runs to read.
         quantities: Those to keep, in epochs that have one of them. Defaults to all
             quantities of all epochs.
     """
 
-    def rows(run: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        for row in ledger.curve(run):
+    ledger: Ledger
+    quantities: Sequence[str] = ()
+
+    def rows(self, run: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Returns the rows of a run: `epoch`, quantities, and `versions` in words."""
+        rows = []
+        for row in self.ledger.curve(run):
             values = {
                 name: float(f"{value:.7g}")
                 for name, value in row.items()
                 if name not in run and name not in RESERVED
-                if name in quantities or not quantities
+                if name in self.quantities or not self.quantities
             }
             if values:
                 versions = provenance.sentence(row["versions"])
-                yield {"epoch": row["epoch"], **values, "versions": versions}
+                rows.append({"epoch": row["epoch"], **values, "versions": versions})
+        return rows
 
-    return _results(cells, rows, ledger.descriptions)
+    def descriptions(self) -> list[dict[str, Any]]:
+        """Returns the description of every run."""
+        return self.ledger.descriptions()
 
 
-def read_csv(path: Path, cells: Sequence[Any]) -> Results:
-    """Reads what a file of `write_csv` has of some cells."""
-    # As text: what a value of a description is, its cell knows.
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    names = list(table.columns)
-    if "epoch" not in names or names[-1] != "versions":
-        raise ValueError(
-            "A CSV of results must have `epoch` ahead of the quantities, and "
-            f"`versions` at the end. Received: {path} with {', '.join(names)}"
-        )
-    described = names[: names.index("epoch")]
-    quantities = names[names.index("epoch") + 1 : -1]
-    table["versions"] = table["versions"].replace("", None).ffill()
-    known: dict[frozenset[tuple[str, str]], list[dict[Any, str]]] = {}
-    for row in table.to_dict("records"):
-        run = frozenset((name, row[name]) for name in described if row[name])
-        known.setdefault(run, []).append(row)
+class CSVSource:
+    """The rows that a file of `write_csv` has; none where there is no file.
 
-    def rows(run: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    Args:
+        path: The file.
+
+    Raises:
+        ValueError: If it is a file of another kind.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Reads the file."""
+        self._known: dict[frozenset[tuple[str, str]], list[dict[Any, str]]] = {}
+        self._described = pd.DataFrame()
+        if not path.exists():
+            return
+        # As text: what a value of a description is, its cell knows.
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        names = list(table.columns)
+        if "epoch" not in names or names[-1] != "versions":
+            raise ValueError(
+                "A CSV of results must have `epoch` ahead of the quantities, and "
+                f"`versions` at the end. Received: {path} with {', '.join(names)}"
+            )
+        described = names[: names.index("epoch")]
+        self._described = table[described]
+        self._quantities = names[names.index("epoch") + 1 : -1]
+        table["versions"] = table["versions"].replace("", None).ffill()
+        for row in table.to_dict("records"):
+            run = frozenset((name, row[name]) for name in described if row[name])
+            self._known.setdefault(run, []).append(row)
+
+    def rows(self, run: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Returns the rows of a run: `epoch`, quantities, and `versions` in words."""
         texts = {name: _text(value) for name, value in flatten(run).items()}
-        for row in known.get(frozenset(i for i in texts.items() if i[1]), []):
-            values = {name: float(row[name]) for name in quantities if row[name]}
-            yield {"epoch": int(row["epoch"]), **values, "versions": row["versions"]}
+        return [
+            {"epoch": int(row["epoch"])}
+            | {name: float(row[name]) for name in self._quantities if row[name]}
+            | {"versions": row["versions"]}
+            for row in self._known.get(frozenset(i for i in texts.items() if i[1]), [])
+        ]
 
-    return _results(cells, rows, lambda: _descriptions(table[described]))
+    def descriptions(self) -> list[dict[str, Any]]:
+        """Returns the description of every run, of values as they were.
+
+        A column is of text where one of its values is no JSON.
+        """
+        columns = {str(n): _parsed(self._described[n]) for n in self._described}
+        runs: dict[str, dict[str, Any]] = {}
+        for values in zip(*columns.values(), strict=True):
+            run: dict[str, Any] = {}
+            for name, value in zip(columns, values, strict=True):
+                *groups, last = name.split(".")
+                inner = run
+                for group in groups if value is not None else ():
+                    inner = inner.setdefault(group, {})
+                if value is not None:
+                    inner[last] = value
+            runs.setdefault(key(run), run)
+        return list(runs.values())
+
+    def missing(
+        self, runs: Iterable[Mapping[str, Any]], epochs: int
+    ) -> list[Mapping[str, Any]]:
+        """Returns the runs of which the last epoch is not there.
+
+        Args:
+            runs: Descriptions.
+            epochs: That a finished run has.
+        """
+        return [
+            run
+            for run in runs
+            if epochs - 1 not in {row["epoch"] for row in self.rows(run)}
+        ]
 
 
-def write_csv(results: Results, path: Path) -> Path:
-    """Writes all rows; `versions` only where they are not those of the row before."""
-    frame = results.frame
-    table = frame.assign(
-        **{
-            name: frame[name].map(_text)
-            for name in frame.columns
-            if frame[name].dtype == object
-        }
-    )
-    repeated = table["versions"] == table["versions"].shift()
-    table["versions"] = table["versions"].mask(repeated, "")
-    table.to_csv(path, index=False, lineterminator="\n")
-    return path
+def read(cells: Sequence[Any], *sources: Source) -> Results:
+    """Reads what is known of some cells.
 
-
-def _results(
-    cells: Sequence[Any],
-    rows: Callable[[Mapping[str, Any]], Iterable[Mapping[str, Any]]],
-    recorded: Callable[[], list[dict[str, Any]]],
-) -> Results:
+    Args:
+        cells: Which runs to read.
+        *sources: Where rows are. Those of a run come from the one that has them to the
+            latest epoch, the first of several.
+    """
     runs = {key(run): run for cell in cells for run in cell.describe()}
     if choosing := [cell for cell in cells if hasattr(cell, "chose")]:
-        for run in recorded():
+        for run in (run for source in sources for run in source.descriptions()):
             if any(cell.chose(run) for cell in choosing):
                 runs.setdefault(key(run), run)
-    present = [(run, row) for run, about in runs.items() for row in rows(about)]
+    present = [
+        (run, row)
+        for run, about in runs.items()
+        for row in max((of.rows(about) for of in sources), key=_last_epoch, default=[])
+    ]
     columns = list(dict.fromkeys(n for run in runs.values() for n in flatten(run)))
     quantities = dict.fromkeys(name for _, row in present for name in row)
     flat = {run: flatten(description) for run, description in runs.items()}
@@ -188,24 +245,24 @@ def _results(
     return Results(cells, frame, len(runs))
 
 
-def _descriptions(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Returns the descriptions that a file has, of values as they were.
+def write_csv(results: Results, path: Path) -> Path:
+    """Writes all rows; `versions` only where they are not those of the row before."""
+    frame = results.frame
+    table = frame.assign(
+        **{
+            name: frame[name].map(_text)
+            for name in frame.columns
+            if frame[name].dtype == object
+        }
+    )
+    repeated = table["versions"] == table["versions"].shift()
+    table["versions"] = table["versions"].mask(repeated, "")
+    table.to_csv(path, index=False, lineterminator="\n")
+    return path
 
-    A column is of text where one of its values is no JSON.
-    """
-    columns = {str(name): _parsed(table[name]) for name in table}
-    runs: dict[str, dict[str, Any]] = {}
-    for values in zip(*columns.values(), strict=True):
-        run: dict[str, Any] = {}
-        for name, value in zip(columns, values, strict=True):
-            *groups, last = name.split(".")
-            inner = run
-            for group in groups if value is not None else ():
-                inner = inner.setdefault(group, {})
-            if value is not None:
-                inner[last] = value
-        runs.setdefault(key(run), run)
-    return list(runs.values())
+
+def _last_epoch(rows: Sequence[Mapping[str, Any]]) -> int:
+    return max((row["epoch"] for row in rows), default=-1)
 
 
 def _parsed(column: Iterable[str]) -> list[Any]:

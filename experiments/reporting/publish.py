@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.engine import frame
-from experiments.engine.frame import Results
+from experiments.engine.frame import CSVSource, LedgerSource, Results
 from experiments.engine.ledger import Ledger
 from experiments.reporting.report import Part, Report, Table
 
@@ -39,7 +39,7 @@ class Publication:
     ) -> tuple[list[str | Table], list[Path]]:
         """Writes report and pictures, and what they are made of as CSV.
 
-        Where a ledger has no such runs, the CSV is what they are made from.
+        What a ledger does not have is taken from the CSV that is there already.
 
         Args:
             folder: That of the results, which has the ledger and a folder for each
@@ -53,10 +53,11 @@ class Publication:
             FileNotFoundError: If there are no results.
         """
         csv = folder / self.name / f"{self.name}.csv"
-        results = self._read_ledger(folder / "ledger.sqlite")
-        trained = results.runs > 0
-        if not trained and csv.exists():
-            results = frame.read_csv(csv, self.cells)
+        ledger = folder / "ledger.sqlite"
+        trained = LedgerSource(
+            Ledger(ledger if ledger.exists() else ":memory:"), self.quantities
+        )
+        results = frame.read(self.cells, trained, CSVSource(csv))
         if self.cells and not results.runs:
             raise FileNotFoundError(
                 f"There are no finished runs of {self.name} ({self.size}) in {folder}. "
@@ -73,10 +74,6 @@ class Publication:
             parts += [f"Made with {versions}." for versions in results.versions]
         written = [part for part in parts if isinstance(part, Path)]
         written += Report(self.title, parts).write(csv.parent, "report", html)
-        if trained:
+        if any(trained.rows(run) for cell in self.cells for run in cell.describe()):
             written.append(frame.write_csv(results, csv))
         return [part for part in parts if not isinstance(part, Path)], written
-
-    def _read_ledger(self, path: Path) -> Results:
-        ledger = Ledger(path if path.exists() else ":memory:")
-        return frame.read_ledger(ledger, self.cells, self.quantities)

@@ -163,6 +163,15 @@ def test_a_new_paper_is_listed_run_killed_resumed_and_reported(paper, tmp_path):
     assert done.exit_code == 0, done.output
     assert (killed / "toy" / "report.md").read_text("utf-8") == text
     assert (killed / "toy" / "report.html").exists()
+    # Of what the CSV has nothing is trained again.
+    path = killed / "toy" / "toy.csv"
+    head, *rows = path.read_text("utf-8").splitlines(keepends=True)
+    path.write_text("".join([head, *rows[: 3 * EPOCHS]]), "utf-8")
+    done = cli(*run, killed)
+    assert done.exit_code == 0, done.output
+    assert len(losses(killed)) == EPOCHS
+    assert len(path.read_text("utf-8").splitlines()) == 1 + 4 * EPOCHS
+    assert "4 of 4 runs." in (killed / "toy" / "report.md").read_text("utf-8")
 
 
 def test_options_that_its_cells_have_not_are_refused(paper, tmp_path):

@@ -8,6 +8,7 @@ import math
 import pytest
 
 from experiments.engine import frame
+from experiments.engine.frame import CSVSource, LedgerSource
 from experiments.engine.ledger import Ledger
 
 
@@ -41,7 +42,7 @@ def ledger():
 
 
 def test_rows_are_those_that_cells_describe(ledger):
-    results = frame.read_ledger(ledger, CELLS)
+    results = frame.read(CELLS, LedgerSource(ledger))
     assert (results.runs, results.described) == (3, 4)
     assert [row["seed"] for row in results.rows] == [0, 0, 1, 1, 2, 2]
     first, second, third, *_ = results.rows
@@ -55,7 +56,7 @@ def test_rows_are_those_that_cells_describe(ledger):
 
 
 def test_epochs_without_the_quantities_are_left_out(ledger):
-    results = frame.read_ledger(ledger, CELLS, ["val_loss"])
+    results = frame.read(CELLS, LedgerSource(ledger, ["val_loss"]))
     assert [row["epoch"] for row in results.rows] == [1, 1, 1]
     assert "loss" not in results.frame
     curves = results.curves("val_loss")
@@ -63,9 +64,9 @@ def test_epochs_without_the_quantities_are_left_out(ledger):
 
 
 def test_a_csv_has_the_same_rows(ledger, tmp_path):
-    results = frame.read_ledger(ledger, CELLS)
+    results = frame.read(CELLS, LedgerSource(ledger))
     path = frame.write_csv(results, tmp_path / "results.csv")
-    again = frame.read_csv(path, CELLS)
+    again = frame.read(CELLS, CSVSource(path))
     assert str(again.rows) == str(results.rows)
     assert list(again.frame.index) == list(results.frame.index)
     assert (again.runs, again.described) == (3, 4)
@@ -78,20 +79,46 @@ def test_a_csv_has_the_same_rows(ledger, tmp_path):
 
 
 def test_a_csv_of_other_runs_has_none_of_these(ledger, tmp_path):
-    path = frame.write_csv(frame.read_ledger(ledger, CELLS), tmp_path / "results.csv")
+    path = frame.write_csv(
+        frame.read(CELLS, LedgerSource(ledger)), tmp_path / "results.csv"
+    )
     others = [Described([run | {"engine": 3} for run in RUNS])]
-    assert frame.read_csv(path, others).rows == []
-    assert frame.read_csv(path, [Described([{"seed": 7}])]).rows == []
+    assert frame.read(others, CSVSource(path)).rows == []
+    assert frame.read([Described([{"seed": 7}])], CSVSource(path)).rows == []
+
+
+def test_a_run_comes_from_where_more_of_it_is(ledger, tmp_path):
+    results = frame.read(CELLS, LedgerSource(ledger))
+    csv_source = CSVSource(frame.write_csv(results, tmp_path / "results.csv"))
+    assert (
+        csv_source.missing(RUNS, 2) == RUNS[3:] and csv_source.missing(RUNS, 3) == RUNS
+    )
+    other = Ledger(":memory:")
+    for run, epochs in ((RUNS[0], 1), (RUNS[1], 3), (RUNS[3], 1)):
+        for epoch in range(epochs):
+            other.record([other.begin(run)], epoch, {"loss": [7.0]})
+    rows = frame.read(CELLS, LedgerSource(other), csv_source).rows
+    assert [(row["seed"], row["epoch"]) for row in rows] == [
+        *((0, 0), (0, 1)),
+        *((1, 0), (1, 1), (1, 2)),
+        *((2, 0), (2, 1)),
+        (3, 0),
+    ]
+    assert [row["loss"] for row in rows if row["seed"] in (1, 3)] == [7.0] * 4
+    assert rows[0]["loss"] == 0.1234568
+    nothing = CSVSource(tmp_path / "missing.csv")
+    assert nothing.missing(RUNS, 1) == RUNS and nothing.descriptions() == []
+    assert frame.read(CELLS, nothing).rows == []
 
 
 def test_a_csv_of_another_form_is_refused(tmp_path):
     path = tmp_path / "results.csv"
     path.write_text("seed,val_accuracy\n0,50.0\n", "utf-8")
     with pytest.raises(ValueError, match="with seed, val_accuracy"):
-        frame.read_csv(path, CELLS)
+        frame.read(CELLS, CSVSource(path))
 
 
 def test_without_results_there_are_no_rows():
-    results = frame.read_ledger(Ledger(":memory:"), CELLS)
+    results = frame.read(CELLS, LedgerSource(Ledger(":memory:")))
     assert results.rows == [] and results.curves("val_loss") == {}
-    assert frame.read_ledger(Ledger(":memory:"), []).described == 0
+    assert frame.read([], LedgerSource(Ledger(":memory:"))).described == 0

@@ -10,6 +10,7 @@ import pytest
 import scipy.stats
 
 from experiments.engine import frame
+from experiments.engine.frame import LedgerSource
 from experiments.engine.ledger import Ledger
 from experiments.lee2024 import accuracies as of_lee
 from experiments.lee2024 import cells as lee
@@ -27,7 +28,7 @@ def small(dataset, units, samples, epochs=100, reported=(10, 100)):
 
 def ours(ledger, *cells, seeds=10):
     cells = [dataclasses.replace(cell, seeds=seeds) for cell in cells]
-    return accuracies(frame.read_ledger(ledger, cells))
+    return accuracies(frame.read(cells, LedgerSource(ledger)))
 
 
 def rows(ledger, *cells, experiment="lee-table2", seeds=10):

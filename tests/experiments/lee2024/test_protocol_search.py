@@ -10,6 +10,7 @@ import pytest
 
 from experiments import registry
 from experiments.engine import frame
+from experiments.engine.frame import LedgerSource
 from experiments.engine.ledger import Ledger
 from experiments.lee2024 import cells as lee
 from experiments.lee2024 import protocol_search
@@ -86,7 +87,7 @@ OTHERS = [Protocol(), Protocol(he="he_normal"), Protocol(draws="one")]
 
 def compare(ledger):
     cell = dataclasses.replace(CELL, protocols=tuple(OTHERS))
-    results = frame.read_ledger(ledger, [cell])
+    results = frame.read([cell], LedgerSource(ledger))
     curves = {
         run: {epoch: 100 * value for epoch, value in curve.items()}
         for run, curve in results.curves("val_accuracy").items()
