@@ -7,10 +7,13 @@ from typing import Any
 import keras
 
 from experiments.engine.ledger import Ledger
+from keras_inits import Population
 
 
 class LedgerCallback(keras.callbacks.Callback):
-    """Records each epoch of a `Population` in a ledger as soon as it ends.
+    """Records each epoch in a ledger as soon as it ends.
+
+    The runs are the members of a `Population`, or the one of any other model.
 
     Give it to `fit` ahead of a `Backup`: a run killed between the two then
     repeats an epoch, where otherwise it would lack one for ever.
@@ -34,7 +37,7 @@ class LedgerCallback(keras.callbacks.Callback):
 
     Args:
         ledger: Where to record.
-        runs: The id of each member's run, from `ledger.begin`.
+        runs: The id of each run, from `ledger.begin`.
     """
 
     def __init__(self, ledger: Ledger, runs: Sequence[int]) -> None:
@@ -50,9 +53,9 @@ class LedgerCallback(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Writes what the epoch logged of every member."""
         seconds = time.perf_counter() - self._start
-        # `logs` has what is of this epoch: not every epoch need be validated.
-        member_logs = self.model.member_logs
-        values = {
-            name: member_logs[name][-1] for name in logs or () if name in member_logs
-        }
+        values: dict[str, Any] = {name: [v] for name, v in (logs or {}).items()}
+        if isinstance(self.model, Population):
+            # `logs` has what is of this epoch: not every epoch need be validated.
+            known = self.model.member_logs
+            values = {name: known[name][-1] for name in values if name in known}
         self.ledger.record(self.runs, epoch, values, seconds)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from experiments.experiment import Experiment
-from experiments.lee2024 import matrices, protocol_search, report
+from experiments.lee2024 import matrices, plain_fit, protocol_search, report
 from experiments.lee2024.cells import (
     Cell,
     figure3,
@@ -17,6 +17,12 @@ from experiments.lee2024.cells import (
 _WIDTHS = tuple(range(2, 11))
 _SOURCE = "Lee et al. (2024)"
 _QUANTITIES = ("val_accuracy",)
+
+
+_ANCHOR = [
+    *plain_fit.numbers(table1(wide_epochs=[10]), 6, seeds=5),
+    *plain_fit.numbers(table2(), 6, seeds=5, above=plain_fit.ABOVE_CHANCE),
+]
 
 
 def _seeds(seeds: int, cells: Sequence[Cell]) -> list[Cell]:
@@ -109,6 +115,20 @@ EXPERIMENTS = (
             "smoke": _seeds(2, [Cell("iris", depth=20, epochs=5)]),
             "desk": tabular(),
             "paper": tabular(),
+        },
+        _QUANTITIES,
+    ),
+    Experiment(
+        "lee-plain-fit",
+        "twelve numbers of the tables, by population and by plain fit",
+        f"{_SOURCE}, Tables 1 and 2",
+        plain_fit.report,
+        {
+            "smoke": [
+                plain_fit.number(Cell("digits", depth=20, epochs=3), "proposed", 2)
+            ],
+            "desk": _ANCHOR,
+            "paper": _ANCHOR,
         },
         _QUANTITIES,
     ),

@@ -130,6 +130,15 @@ class Cell:
         """Returns the description of every member, those of a seed side by side."""
         return [run for run, _ in self._members().values()]
 
+    def build(
+        self, dataset: Dataset, method: str, protocol: Protocol
+    ) -> keras.Sequential:
+        """Builds its network for a data set, as it starts."""
+        hidden = networks.alternating(self.depth, self.widths)
+        return protocol.build(
+            method, dataset.x.shape[1], dataset.num_classes, hidden, self.activation
+        )
+
     def train(
         self,
         missing: Sequence[Mapping[str, Any]],
@@ -146,15 +155,9 @@ class Cell:
             progress: Shows how far the training is.
         """
         dataset = datasets.load(self.dataset, data_dir)
-        features, classes = dataset.x.shape[1], dataset.num_classes
-        hidden = networks.alternating(self.depth, self.widths)
         members = self._members()
-
-        def build(method: str, protocol: Protocol) -> keras.Model:
-            return protocol.build(method, features, classes, hidden, self.activation)
-
         trainer.train(
-            build,
+            functools.partial(self.build, dataset),
             [members[key(run)][1] for run in missing],
             missing,
             ledger,
