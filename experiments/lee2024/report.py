@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from experiments.engine.frame import Results
+from experiments.lee2024 import claims
 from experiments.lee2024.accuracies import (
     Accuracies,
     accuracies,
@@ -15,27 +16,24 @@ from experiments.lee2024.accuracies import (
 from experiments.lee2024.cells import Cell
 from experiments.lee2024.protocol import METHODS
 from experiments.reporting import comparison, panels
-from experiments.reporting.report import Part, Table, mean_sd
+from experiments.reporting.comparison import TRAINED
+from experiments.reporting.report import Claim, Part, Table, claims_table, mean_sd
 
-_TRAINED = 20.0
-_CLAIMED = (
-    "Published (section 4.4): with 10 units a layer RAI and GSM train up to 50 layers "
-    "and hardly at 100; with 4 units only the proposed method trains at 100; of 120 "
-    "layers of 10 and 6 units only those of the proposed method and of ZerO train."
-)
+Judge = Callable[[Accuracies], list[Claim]]
+"""Returns what the paper says in words of a table or figure, and what became of it."""
 
 
-def table(experiment: str) -> Callable[[Results, Path], list[Part]]:
+def table(experiment: str, judge: Judge) -> Callable[[Results, Path], list[Part]]:
     """Returns the report of a table, whose published numbers have its name."""
-    return functools.partial(_table, experiment)
+    return functools.partial(_table, experiment, judge)
 
 
-def _table(experiment: str, results: Results, folder: Path) -> list[Part]:
-    """Ours beside the published numbers, who wins each row, and learning curves."""
+def _table(experiment: str, judge: Judge, results: Results, folder: Path) -> list[Part]:
+    """Ours beside the published numbers, claims, who wins, and learning curves."""
     ours = accuracies(results)
     rows = compared(ours, experiment)
     beside, sentence = comparison.beside_published(rows, METHODS)
-    parts: list[Part | None] = [sentence, *beside]
+    parts: list[Part | None] = [sentence, *_claims(judge, ours), *beside]
     parts += [comparison.winners(rows), other_choices(ours, experiment)]
     deep = {
         f"{cell.dataset}, {cell.activation}": _by_method(ours, cell)
@@ -59,7 +57,7 @@ def figure3(results: Results, folder: Path) -> list[Part]:
         name = f"{cell.dataset}, depth {cell.depth}, {widths} units a layer"
         scores = [list(final[method].values()) for method in METHODS]
         lines.append([name, *map(mean_sd, scores)])
-        counts = [str(sum(v > _TRAINED for v in of)) if of else "" for of in scores]
+        counts = [str(sum(v > TRAINED for v in of)) if of else "" for of in scores]
         trained.append([name, *counts])
         if len(cell.widths) > 1:
             heading = f"{cell.dataset}, {cell.depth} layers of 10 and 6 units"
@@ -72,23 +70,25 @@ def figure3(results: Results, folder: Path) -> list[Part]:
                 panel.setdefault(method, {})[cell.depth] = list(by_seed.values())
     title = f"Validation accuracy (%) after {ours.cells[0].epochs} epochs"
     seeds = max(cell.seeds for cell in ours.cells)
-    of = f"Seeds of {seeds} that train: more than {_TRAINED:g} % after them"
+    of = f"Seeds of {seeds} that train: more than {TRAINED:g} % after them"
     return [
+        *_claims(claims.figure3, ours),
         panels.curves(over_depth, "hidden layers", folder / "depth.png", log=True),
         panels.curves(over_epochs, "epoch", folder / "epochs.png"),
         Table(title, ["", *METHODS], lines),
         Table(of, ["", *METHODS], trained),
-        _CLAIMED,
         _protocol(ours),
     ]
 
 
-def heat_maps(claimed: str) -> Callable[[Results, Path], list[Part]]:
-    """Returns the report of heat maps, of which the paper states something."""
-    return functools.partial(_heat_maps, claimed)
+def heat_maps(claimed: str, judge: Judge) -> Callable[[Results, Path], list[Part]]:
+    """Returns the report of heat maps, of which the paper prints two numbers."""
+    return functools.partial(_heat_maps, claimed, judge)
 
 
-def _heat_maps(claimed: str, results: Results, folder: Path) -> list[Part]:
+def _heat_maps(
+    claimed: str, judge: Judge, results: Results, folder: Path
+) -> list[Part]:
     """Accuracy for all pairs of widths, a heat map for each method."""
     ours = accuracies(results)
     maps = {}
@@ -110,8 +110,15 @@ def _heat_maps(claimed: str, results: Results, folder: Path) -> list[Part]:
         panels.heat_maps(maps, title, folder / "heat-maps.png"),
         f"Lowest accuracy (%) of each method: {'; '.join(lowest)}.",
         claimed,
+        *_claims(judge, ours),
         _protocol(ours),
     ]
+
+
+def _claims(judge: Judge, ours: Accuracies) -> list[Part]:
+    """Returns a table of claims, if any can be judged."""
+    judged = judge(ours)
+    return [claims_table("What the paper says in words", judged)] if judged else []
 
 
 def _by_method(ours: Accuracies, cell: Cell) -> panels.Lines:

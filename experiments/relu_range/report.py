@@ -223,7 +223,8 @@ def _boundary(rows: Rows, limits: Mapping[Any, float]) -> Table:
 
 def _law(rows: Rows, path: Path) -> tuple[Table, list[Claim], Path]:
     """Fits how the curvature grows with depth when all weights double."""
-    lines, claims = [], []
+    lines = []
+    claims: list[Claim] = []
     panels: dict[str, dict[str, Growth]] = {}
     for activation, loss in kinds(rows):
         cell = where(rows, activation=activation, loss=loss)

@@ -21,8 +21,14 @@ CHANCE = (9.0, 12.0)
 PUBLISHED_SEEDS = 10
 """Seeds of which a published number is the mean."""
 
+TRAINED = 20.0
+"""Accuracy (%) above which a network of ten classes counts as one that trains."""
+
+WIDEST = 10.0
+"""Points on either side from which on an interval decides nothing."""
+
 _ROUNDING = 0.05  # One decimal is published.
-_MARKS = {"inside": "✓", "outside": "✗", "chance": "○", "": ""}
+_MARKS = {"inside": "✓", "outside": "✗", "chance": "○", "wide": "?", "": ""}
 
 
 @functools.cache
@@ -89,14 +95,18 @@ def agreement(ours: Sequence[float], published: float) -> str:
         published: The published mean (%).
 
     Returns:
-        `"chance"` where ours and theirs are stuck on one class, `"inside"` or
-        `"outside"` elsewhere, and `""` with fewer than two seeds.
+        `"chance"` where ours and theirs are stuck on one class, `"wide"` where the
+        interval is more than `WIDEST` on either side, as of seeds of which some train
+        and some do not, `"inside"` or `"outside"` elsewhere, and `""` with fewer than
+        two seeds.
 
     Examples:
         >>> agreement([86.0, 88.0, 87.0], 86.7)
         'inside'
         >>> agreement([11.3, 11.1, 11.2], 11.3)
         'chance'
+        >>> agreement([11.3, 86.0, 87.0], 86.7)
+        'wide'
     """
     low, high = CHANCE
     if ours and all(low <= value <= high for value in (*ours, published)):
@@ -106,6 +116,8 @@ def agreement(ours: Sequence[float], published: float) -> str:
         return ""
     width = scipy.stats.t.ppf(0.975, n - 1) * statistics.stdev(ours)
     width = width * math.sqrt(1 / n + 1 / PUBLISHED_SEEDS) + _ROUNDING
+    if width > WIDEST:
+        return "wide"
     inside = abs(statistics.fmean(ours) - published) <= width
     return "inside" if inside else "outside"
 
@@ -114,7 +126,8 @@ def entry(ours: Sequence[float], published: float | None) -> tuple[str, str]:
     """Returns the cell of a table that has ours over the published number.
 
     Returns:
-        Its text, and the `agreement`, which is the style of the cell.
+        Its text, and the `agreement`, which is the style of the cell. Where the
+        interval is too wide, the text says how many seeds train.
 
     Examples:
         >>> entry([86.0], 86.7)[0].splitlines()
@@ -125,6 +138,9 @@ def entry(ours: Sequence[float], published: float | None) -> tuple[str, str]:
         mark = agreement(ours, published)
         gap = f" ({statistics.fmean(ours) - published:+.1f})" if ours else ""
         parts.append(f"{published:.1f}{gap} {_MARKS[mark]}".strip())
+        if mark == "wide":
+            trained = sum(value > TRAINED for value in ours)
+            parts.append(f"{trained} of {len(ours)} train")
     return "\n".join(part for part in parts if part), mark
 
 
@@ -136,10 +152,11 @@ def beside_published(
     Returns:
         A table for each data set, which has a row a network and a column a method:
         ours ± sd over seeds, the published number and the difference, and whether it
-        lies inside; and in a sentence how many do.
+        lies inside; one of how many do, by method; and the same in a sentence. The
+        latter two only where numbers were published.
     """
     tables: list[Table] = []
-    marks: list[str] = []
+    marks: dict[str, list[str]] = {method: [] for method in methods}
     for dataset in dict.fromkeys(row.dataset for row in rows):
         lines, styles = [], []
         for row in rows:
@@ -151,22 +168,46 @@ def beside_published(
             ]
             lines.append([row.label, *(text for text, _ in entries)])
             styles.append(["", *(mark for _, mark in entries)])
-            marks += [
-                mark
-                for method, (_, mark) in zip(methods, entries, strict=True)
-                if method in row.published
-            ]
+            for method, (_, mark) in zip(methods, entries, strict=True):
+                if method in row.published:
+                    marks[method].append(mark)
         title = f"Validation accuracy (%), {dataset}: ours ± sd, published (difference)"
         tables.append(Table(title, ["", *methods], lines, styles))
-    run = [mark for mark in marks if mark]
-    agree = sum(mark in ("inside", "chance") for mark in run)
+    every = [mark for of_method in marks.values() for mark in of_method]
+    if not every:
+        return tables, ""
+    counts = {
+        mark: [str(marks[method].count(mark)) for method in methods]
+        for mark in ("inside", "chance", "outside", "wide")
+    }
+    lines = [
+        ["inside", *counts["inside"]],
+        ["both at chance", *counts["chance"]],
+        ["outside", *counts["outside"]],
+        ["share of these that agree", *(_share(marks[method]) for method in methods)],
+        ["interval too wide", *counts["wide"]],
+    ]
+    tables.append(Table("Published numbers, by method", ["", *methods], lines))
+    agree, decided = _agree(every)
     sentence = (
-        f"{agree} of {len(run)} published numbers lie inside the 95 % interval that "
-        f"our seeds predict for a mean of ten ({run.count('chance')} of them are both "
-        f"at chance); {len(marks) - len(run)} of {len(marks)} have not been run "
-        "with enough seeds."
+        f"{agree} of {decided} published numbers lie inside the 95 % interval that our "
+        f"seeds predict for a mean of ten ({every.count('chance')} of them are both at "
+        f"chance). {every.count('wide')} more have an interval of more than "
+        f"{WIDEST:g} points on either side, which decides nothing; "
+        f"{every.count('')} of {len(every)} have not been run with enough seeds."
     )
-    return tables, sentence if marks else ""
+    return tables, sentence
+
+
+def _agree(marks: Sequence[str]) -> tuple[int, int]:
+    """Returns how many published numbers agree, and how many are decided."""
+    agree = marks.count("inside") + marks.count("chance")
+    return agree, agree + marks.count("outside")
+
+
+def _share(marks: Sequence[str]) -> str:
+    agree, decided = _agree(marks)
+    return f"{agree / decided:.0%}" if decided else ""
 
 
 def winners(rows: Sequence[Compared]) -> Table | None:

@@ -19,13 +19,13 @@ th:first-child, td:first-child { text-align: left; }
 img { max-width: 100%; }
 td { white-space: pre-line; }
 .inside { background: #e2f3e0; } .outside { background: #fbe3de; }
-.chance { background: #eeeeee; }
+.chance { background: #eeeeee; } .wide { background: #fdf3cf; }
 """
 
-Claim = tuple[str, str, bool]
-"""What is said, what was measured, and whether it held."""
+Claim = tuple[str, str, bool | None]
+"""What is said, what was measured, and whether it held; `None` where that is open."""
 
-_RICH_STYLES = {"inside": "green", "outside": "red", "chance": "dim"}
+_RICH_STYLES = {"inside": "green", "outside": "red", "chance": "dim", "wide": "yellow"}
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Table:
         title: What it shows.
         columns: Headings.
         rows: Cells, as many in each row as there are columns.
-        styles: For each cell `"inside"`, `"outside"` or `"chance"`, which colour it,
-            or `""`. Defaults to no colours.
+        styles: For each cell `"inside"`, `"outside"`, `"chance"` or `"wide"`, which
+            colour it, or `""`. Defaults to no colours.
     """
 
     title: str
@@ -107,11 +107,12 @@ def claims_table(title: str, claims: Sequence[Claim]) -> Table:
         >>> claims_table("Claims", [("2 + 2 = 5", "4", False)]).rows
         [['2 + 2 = 5', '4', 'no']]
     """
+    words = {True: ("yes", "inside"), False: ("no", "outside"), None: ("open", "")}
     return Table(
         title,
         ["claim", "measured", "held"],
-        [[text, measured, "yes" if held else "no"] for text, measured, held in claims],
-        [["", "", "inside" if held else "outside"] for *_, held in claims],
+        [[text, measured, words[held][0]] for text, measured, held in claims],
+        [["", "", words[held][1]] for *_, held in claims],
     )
 
 

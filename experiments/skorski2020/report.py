@@ -101,7 +101,7 @@ def _assumptions() -> tuple[Table, list[Claim]]:
 
 
 def _norm_claims(start: Rows) -> list[Claim]:
-    claims = []
+    claims: list[Claim] = []
     distance = {
         name: median(abs(np.log2(norms.norms(start, initializer=name))))
         for name in INITIALIZERS
@@ -142,7 +142,7 @@ def _norm_claims(start: Rows) -> list[Claim]:
 
 
 def _theorem_claims(start: Rows) -> list[Claim]:
-    claims = []
+    claims: list[Claim] = []
     for activation in dict.fromkeys(row["activation"] for row in start):
         errors = norms.errors(where(start, activation=activation))
         limit, what = (EXACT, "exact") if activation == "relu" else (0.1, "good")
@@ -228,7 +228,7 @@ def _matrices() -> tuple[Table, list[Claim]]:
         lines,
     )
     low, high = min(factors), max(factors)
-    claims = [
+    claims: list[Claim] = [
         (
             "Corollary 2: ‖W‖ is (√m + √n) σ on average (within 10 %)",
             f"{min(ratios):.3f} to {max(ratios):.3f} times that",

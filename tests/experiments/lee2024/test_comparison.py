@@ -143,7 +143,11 @@ def test_what_was_not_published_has_no_number(experiment, cell, epochs):
         ([50.0, 50.0], 50.1, "outside"),
         ([11.3, 9.8], 10.3, "chance"),
         ([11.3], 11.3, "chance"),
-        ([11.3, 30.0], 11.3, "inside"),
+        ([11.3, 12.3], 11.3, "inside"),
+        # t(0.975, 1) = 12.7062, sd = 0.7071 d: 12.7062 0.7071 d sqrt(1/2 + 1/10) + 0.05
+        ([50.0, 51.4], 11.3, "outside"),
+        ([50.0, 51.5], 11.3, "wide"),
+        ([11.3, 30.0], 11.3, "wide"),
         ([11.3, 11.3], 13.6, "outside"),
         ([11.3, 11.2], 8.6, "outside"),
     ],
@@ -153,7 +157,8 @@ def test_agreement(ours, theirs, expected):
 
 
 @pytest.mark.parametrize("n", [2, 5, 10])
-def test_the_interval_holds_a_mean_of_ten_in_95_of_100_cases(n):
+def test_the_interval_holds_a_mean_of_ten_in_95_of_100_cases(n, monkeypatch):
+    monkeypatch.setattr(comparison, "WIDEST", np.inf)
     draws = np.random.default_rng(n).normal(60, 8, (4000, n + 10))
     inside = sum(
         comparison.agreement(draw[:n].tolist(), draw[n:].mean()) == "inside"
@@ -179,7 +184,9 @@ def relu(ledger, record):
 
 
 def test_ours_stands_beside_the_published_number(relu):
-    (table,), sentence = comparison.beside_published(rows(relu, RELU), METHODS)
+    (table, by_method), sentence = comparison.beside_published(
+        rows(relu, RELU), METHODS
+    )
     assert "mnist" in table.title and table.columns == ["", *METHODS]
     assert table.rows == [
         [
@@ -198,14 +205,34 @@ def test_ours_stands_beside_the_published_number(relu):
         ["", "inside", "", "", "chance", "outside", "", "", ""],
     ]
     assert sentence.startswith("2 of 3 published numbers lie inside the 95 % interval")
-    assert "(1 of them are both at chance); 5 of 8 have not been run" in sentence
+    assert "(1 of them are both at chance). 0 more have an interval" in sentence
+    assert "5 of 8 have not been run" in sentence
+    assert [row[:6] for row in by_method.rows] == [
+        ["inside", "1", "0", "0", "0", "0"],
+        ["both at chance", "0", "0", "0", "1", "0"],
+        ["outside", "0", "0", "0", "0", "1"],
+        ["share of these that agree", "100%", "", "", "100%", "0%"],
+        ["interval too wide", "0", "0", "0", "0", "0"],
+    ]
+
+
+def test_an_interval_that_is_too_wide_is_counted_apart(ledger, record):
+    record(ledger, RELU, "proposed", [86.0, 87.0])
+    record(ledger, RELU, "gsm", [11.3, 11.2, 70.0])
+    of_table = rows(ledger, RELU)
+    (table, by_method), sentence = comparison.beside_published(of_table, METHODS)
+    assert table.rows[0][-1] == "30.8 ± 33.9\n11.3 (+19.5) ?\n1 of 3 train"
+    assert table.styles[0][-1] == "wide"
+    assert sentence.startswith("1 of 1 published numbers lie inside")
+    assert "1 more have an interval of more than 10 points" in sentence
+    assert by_method.rows[-1][-1] == "1" and by_method.rows[3][-1] == ""
 
 
 def test_each_data_set_has_a_table_whose_rows_name_its_networks(ledger, record):
     cells = [small("mnist", 16, 4), small("mnist", 0, None), small("iris", 0, None)]
     record(ledger, cells[2], "he", [50.0])
     of_table = rows(ledger, *cells, experiment="lee-table1")
-    mnist, iris = comparison.beside_published(of_table, METHODS)[0]
+    mnist, iris, _ = comparison.beside_published(of_table, METHODS)[0]
     assert [row[0] for row in mnist.rows] == [
         "16 units, 4 a class, 10 epochs",
         "16 units, 4 a class, 100 epochs",
@@ -219,8 +246,8 @@ def test_each_data_set_has_a_table_whose_rows_name_its_networks(ledger, record):
 
 def test_without_published_numbers_there_is_no_sentence(ledger):
     of_table = rows(ledger, Cell("digits"))
-    _, sentence = comparison.beside_published(of_table, METHODS)
-    assert sentence == ""
+    tables, sentence = comparison.beside_published(of_table, METHODS)
+    assert sentence == "" and len(tables) == 1
 
 
 def test_other_choices_are_shown_for_the_methods_that_they_change(relu, record):
@@ -231,7 +258,7 @@ def test_other_choices_are_shown_for_the_methods_that_they_change(relu, record):
         return of_lee.other_choices(ours(relu, cell), "lee-table2")
 
     assert table_of(RELU) is table_of(both) is None
-    record(relu, RELU, "zero", [82.0, 84.0], turned)
+    record(relu, RELU, "zero", [82.5, 83.5], turned)
     assert table_of(RELU) is None
     table = table_of(both)
     assert table.rows == [
@@ -239,7 +266,7 @@ def test_other_choices_are_shown_for_the_methods_that_they_change(relu, record):
             "mnist, 10 epochs",
             "zero",
             f"zero_transpose = {turned.zero_transpose}",
-            "83.0 ± 1.4\n82.9 (+0.1) ✓",
+            "83.0 ± 0.7\n82.9 (+0.1) ✓",
         ]
     ]
     assert table.styles == [["", "", "", "inside"]]

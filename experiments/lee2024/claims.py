@@ -1,0 +1,393 @@
+"""Lee et al. (2024): what sections 4.3 to 4.6 say in words, and what became of it."""
+
+import statistics
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from experiments.lee2024.accuracies import Accuracies
+from experiments.lee2024.cells import Cell
+from experiments.lee2024.protocol import METHODS
+from experiments.reporting.comparison import CHANCE, TRAINED
+from experiments.reporting.report import Claim
+from experiments.reporting.statistics import sign_flip_p
+
+SIGNIFICANT = 0.05
+"""The p of a paired test below which one method is better than another."""
+
+SIMILAR = 10.0
+"""Points by which methods may differ that the paper calls similar: in its own rows of
+512 units the best of the others is ahead of the proposed one by up to 8.3."""
+
+STEADY = 5.0
+"""Points within which an accuracy is maintained."""
+
+Row = tuple[Cell, int]
+"""A network, and the epochs after which it is validated."""
+
+_PROPOSED = ("proposed",)
+_OTHERS = METHODS[1:]
+_RANDOM = ("orthogonal", "xavier", "he", "rai", "gsm")
+
+
+def table1(ours: Accuracies) -> list[Claim]:
+    """Returns what section 4.3 says of Table 1."""
+    claims = _Claims(ours)
+    bare, narrow, wide = (
+        [row for row in ours.rows if row[0].hidden == units]
+        for units in ("0", "16", "512")
+    )
+    claims.order(
+        "4.3: without hidden layers the proposed method is the best after 10 epochs, "
+        "whatever the number of samples",
+        [row for row in bare if row[1] == 10],
+    )
+    claims.order(
+        "4.3: without hidden layers proposed, ZerO and identity are better than the "
+        "random methods",
+        bare,
+        ("proposed", "zero", "identity"),
+        _RANDOM,
+    )
+    claims.order("4.3: with 16 units the proposed method surpasses all others", narrow)
+
+    def similar(rows: Sequence[Row]) -> tuple[str, bool]:
+        leads = [float(claims.gaps(row, _PROPOSED, _OTHERS).mean()) for row in rows]
+        return (
+            f"by {min(leads):+.1f} to {max(leads):+.1f} points",
+            max(map(abs, leads)) <= SIMILAR,
+        )
+
+    claims.add(
+        "4.3: with 512 units the proposed method is similar to the others (within "
+        f"{SIMILAR:g} points of the best of them)",
+        wide,
+        METHODS,
+        similar,
+    )
+
+    def declines(rows: Sequence[Row]) -> tuple[str, bool | None]:
+        early, *_, late = (ours.scores(*row, "proposed") for row in rows)
+        gaps = np.array([late[seed] - early[seed] for seed in sorted(early)])
+        p = sign_flip_p(gaps)
+        return (
+            f"by {gaps.mean():+.1f} points, p = {p:.3f}",
+            bool(gaps.mean() < 0) if p < SIGNIFICANT else None,
+        )
+
+    claims.add(
+        "4.3: with one sample a class of Fashion-MNIST and no hidden layer the "
+        "proposed method declines from 10 to 100 epochs",
+        [
+            (cell, epochs)
+            for cell, epochs in bare
+            if (cell.dataset, cell.samples_per_class) == ("fashion_mnist", 1)
+        ],
+        _PROPOSED,
+        declines,
+    )
+    return claims.made
+
+
+def table2(ours: Accuracies) -> list[Claim]:
+    """Returns what sections 4.4 and 4.6 say of 120 layers."""
+    claims = _Claims(ours)
+    claims.order(
+        "4.6: with ReLU, GELU and SELU the proposed method outperforms all others",
+        [row for row in ours.rows if row[0].activation in ("relu", "gelu", "selu")],
+    )
+    claims.trains(
+        "4.6: whether the proposed method trains does not depend on the activation",
+        ours.rows,
+        _PROPOSED,
+        by=lambda cell: cell.activation,
+    )
+    claims.trains(
+        "4.4: of 120 layers with ReLU only those of the proposed method and of ZerO "
+        "train",
+        [row for row in ours.rows if row[0].activation == "relu"],
+        ("proposed", "zero"),
+        ("orthogonal", "xavier", "he", "identity", "rai", "gsm"),
+    )
+    return claims.made
+
+
+def figure3(ours: Accuracies) -> list[Claim]:
+    """Returns what section 4.4 says of depth."""
+    claims = _Claims(ours)
+    equal = [row for row in ours.rows if len(row[0].widths) == 1]
+
+    def rows(dataset: str, width: int, *depths: int) -> list[Row]:
+        return [
+            row
+            for row in equal
+            if (row[0].dataset, row[0].widths) == (dataset, (width,))
+            if not depths or row[0].depth in depths
+        ]
+
+    claims.trains(
+        "4.4: the proposed method trains at all depths, with 10 units and with 4",
+        equal,
+        _PROPOSED,
+        by=lambda cell: f"{cell.widths[0]} units",
+    )
+    shallow = (1, 2, 5, 10, 20, 50)
+    randomized = ("rai", "gsm")
+    claims.trains(
+        "4.4: with 10 units RAI and GSM train on MNIST up to 50 layers",
+        rows("mnist", 10, *shallow),
+        randomized,
+        by=lambda cell: f"{cell.depth} layers",
+    )
+    claims.trains("4.4: and hardly with 100", rows("mnist", 10, 100), (), randomized)
+    claims.trains(
+        "4.4: and hardly on Fashion-MNIST with 50 or 100",
+        rows("fashion_mnist", 10, 50, 100),
+        (),
+        randomized,
+        by=lambda cell: f"{cell.depth} layers",
+    )
+    ten = [row for row in equal if row[0].widths == (10,)]
+    claims.order(
+        "4.4: with 10 units ZerO is lower than the proposed method at all depths",
+        ten,
+        _PROPOSED,
+        ("zero",),
+    )
+    claims.trains("4.4: with 10 units ZerO trains at all depths", ten, ("zero",))
+    claims.trains(
+        "4.4: with 4 units only the proposed method trains at 100 layers",
+        [row for row in equal if (row[0].widths, row[0].depth) == ((4,), 100)],
+        _PROPOSED,
+        _OTHERS,
+    )
+
+    def varies(of: Sequence[Row]) -> tuple[str, bool]:
+        spread = {
+            method: statistics.fmean(
+                statistics.stdev(curve.values())
+                for cell, _ in of
+                for curve in ours.by_seed(cell, method).values()
+            )
+            for method in ("proposed", *randomized)
+        }
+        least = min(spread[method] for method in randomized)
+        return (
+            "sd over epochs, mean of seeds: "
+            + ", ".join(f"{method} {value:.1f}" for method, value in spread.items()),
+            least > spread["proposed"],
+        )
+
+    claims.add(
+        "4.4: with 40 layers of 10 and 6 units RAI and GSM vary more over epochs than "
+        "the proposed method",
+        [row for row in ours.rows if row[0].hidden == "10-6x40"],
+        ("proposed", *randomized),
+        varies,
+    )
+    return claims.made
+
+
+def figure4(ours: Accuracies) -> list[Claim]:
+    """Returns what section 4.5 says of two narrow layers."""
+    claims = _Claims(ours)
+    _narrow(claims, "after 10 epochs")
+    return claims.made
+
+
+def figure5(ours: Accuracies) -> list[Claim]:
+    """Returns what section 4.5 says of two narrow layers after one epoch."""
+    claims = _Claims(ours)
+    _narrow(claims, "after one epoch")
+    claims.order(
+        "4.5: the proposed method converges faster than all others: it is ahead after "
+        "one epoch",
+        ours.rows,
+    )
+    return claims.made
+
+
+def tabular(ours: Accuracies) -> list[Claim]:
+    """Returns what section 4.4 says of tables."""
+    claims = _Claims(ours)
+    iris = [row for row in ours.rows if row[0].dataset == "iris"]
+    claims.order(
+        "4.4: on Wine Quality and on Iris the proposed method is better than ZerO, "
+        "Orthogonal, RAI and He",
+        ours.rows,
+        _PROPOSED,
+        ("zero", "orthogonal", "rai", "he"),
+    )
+
+    def steady(rows: Sequence[Row]) -> tuple[str, bool]:
+        ((cell, epochs),) = rows
+        tenth, last = (
+            statistics.fmean(ours.scores(cell, epoch, "proposed").values())
+            for epoch in (min(10, epochs), epochs)
+        )
+        return f"{tenth:.1f} %, and {last:.1f} % at the end", tenth >= last - STEADY
+
+    claims.add(
+        "4.4: on Iris it is there at the 10th epoch, and stays",
+        iris,
+        _PROPOSED,
+        steady,
+    )
+    return claims.made
+
+
+def _narrow(claims: "_Claims", when: str) -> None:
+    ours = claims.ours
+    claims.trains(
+        f"4.5: {when} the proposed method has learnt something with all pairs of "
+        "widths",
+        ours.rows,
+        _PROPOSED,
+    )
+
+    def lowest(rows: Sequence[Row]) -> tuple[str, bool]:
+        values = {
+            method: min(
+                statistics.fmean(ours.scores(*row, method).values()) for row in rows
+            )
+            for method in _OTHERS
+        }
+        return (
+            ", ".join(f"{method} {value:.1f}" for method, value in values.items()),
+            max(values.values()) <= CHANCE[1],
+        )
+
+    claims.add(
+        f"4.5: {when} each other method is at chance with some pair",
+        ours.rows,
+        METHODS,
+        lowest,
+    )
+
+
+class _Claims:
+    """Makes claims of what has been run.
+
+    Args:
+        ours: Accuracies.
+    """
+
+    def __init__(self, ours: Accuracies) -> None:
+        """Has made none."""
+        self.ours = ours
+        self.made: list[Claim] = []
+
+    def add(
+        self,
+        said: str,
+        rows: Sequence[Row],
+        methods: Sequence[str],
+        judge: Callable[[Sequence[Row]], tuple[str, bool | None]],
+    ) -> None:
+        """Judges a claim on the rows that have been run.
+
+        Args:
+            said: The claim.
+            rows: All that it is about.
+            methods: Of which it speaks.
+            judge: Function of rows that returns what was measured, and whether it
+                held. As long as some have not been run, it has not.
+        """
+        run = [
+            row
+            for row in rows
+            if all(self.ours.scores(*row, method) for method in methods)
+        ]
+        if not run:
+            return
+        measured, held = judge(run)
+        if len(run) < len(rows):
+            measured += f" ({len(run)} of {len(rows)} rows have been run)"
+            held = held and None
+        self.made.append((said, measured, held))
+
+    def order(
+        self,
+        said: str,
+        rows: Sequence[Row],
+        ones: Sequence[str] = _PROPOSED,
+        others: Sequence[str] = _OTHERS,
+    ) -> None:
+        """Claims that some methods, the worst of them too, are better than others.
+
+        It holds where they have the higher mean in every row, and does not where they
+        are significantly lower in one (paired by seed); else it is open.
+        """
+
+        def judge(run: Sequence[Row]) -> tuple[str, bool | None]:
+            gaps = [self.gaps(row, ones, others) for row in run]
+            means = [float(of.mean()) for of in gaps]
+            sure = [sign_flip_p(of) < SIGNIFICANT for of in gaps]
+            pairs = list(zip(means, sure, strict=True))
+            better = sum(p and mean > 0 for mean, p in pairs)
+            worse = sum(p and mean < 0 for mean, p in pairs)
+            higher = sum(mean > 0 for mean in means)
+            measured = (
+                f"higher in {higher} of {len(run)} rows, significantly in {better}; "
+                f"significantly lower in {worse}; by {min(means):+.1f} to "
+                f"{max(means):+.1f} points"
+            )
+            if worse:
+                return measured, False
+            return measured, True if higher == len(run) else None
+
+        self.add(said, rows, [*ones, *others], judge)
+
+    def trains(
+        self,
+        said: str,
+        rows: Sequence[Row],
+        do: Sequence[str],
+        do_not: Sequence[str] = (),
+        by: Callable[[Cell], str] | None = None,
+    ) -> None:
+        """Claims that some methods train, and others do not.
+
+        A method trains where more than half of the seeds end above `TRAINED`; it holds
+        if that is so in every row of those that do, and in none of those that do not.
+
+        Args:
+            said: The claim.
+            rows: The networks.
+            do: Methods that train.
+            do_not: Methods that do not.
+            by: What to count the seeds by, of a cell. Defaults to all together.
+        """
+
+        def judge(run: Sequence[Row]) -> tuple[str, bool]:
+            seeds = {
+                (row, method): [
+                    v > TRAINED for v in self.ours.scores(*row, method).values()
+                ]
+                for row in run
+                for method in (*do, *do_not)
+            }
+            counted: dict[str, list[bool]] = {}
+            for (row, method), trained in seeds.items():
+                what = f"{method}, {by(row[0])}" if by else method
+                counted.setdefault(what, []).extend(trained)
+            texts = [f"{what} {sum(of)} of {len(of)}" for what, of in counted.items()]
+            held = all(
+                (2 * sum(trained) > len(trained)) == (method in do)
+                for (_, method), trained in seeds.items()
+            )
+            return "seeds that train: " + "; ".join(texts), held
+
+        self.add(said, rows, [*do, *do_not], judge)
+
+    def gaps(self, row: Row, ones: Sequence[str], others: Sequence[str]) -> np.ndarray:
+        """Returns by how much the worst of some beats the best of others, by seed."""
+
+        def mean(method: str) -> float:
+            return statistics.fmean(self.ours.scores(*row, method).values())
+
+        one = self.ours.scores(*row, min(ones, key=mean))
+        other = self.ours.scores(*row, max(others, key=mean))
+        return np.array(
+            [one[seed] - other[seed] for seed in sorted(one.keys() & other)]
+        )
