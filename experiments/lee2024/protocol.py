@@ -54,7 +54,9 @@ class Protocol:
         zero_transpose: Whether ZerO is applied to the kernel in Keras' shape
             `(in, out)`, as if it were the paper's `(out, in)`.
         gsm: Whether the first and the last layer have the forms that GSM gives them,
-            `"positions"`, or all layers that of the middle ones, `"middle"`.
+            `"positions"`, or all layers that of the middle ones, `"middle"`; or that
+            too, with a submatrix from the initializer of `he`, `"he_submatrix"`: twice
+            the variance, as the submatrix has half of the inputs.
         learning_rate: Of Adam.
         batch_size: Samples in a batch.
         drop_remainder: Whether the last, smaller batch of an epoch is left out.
@@ -70,7 +72,7 @@ class Protocol:
     he: str = "he_uniform"
     zero_scale: Literal["paper", "notebook"] = "paper"
     zero_transpose: bool = True
-    gsm: Literal["positions", "middle"] = "middle"
+    gsm: Literal["positions", "middle", "he_submatrix"] = "middle"
     learning_rate: float = 0.001
     batch_size: int = 100
     drop_remainder: bool = False
@@ -89,6 +91,8 @@ class Protocol:
             ['draws', 'he']
         """
         unused = {name for name, of in _OF_METHODS.items() if method not in of}
+        if method == "gsm" and self.gsm == "he_submatrix":
+            unused.remove("he")
         if depth == 0:
             unused.add("draws")
             if not self._method_has_the_last(depth):
@@ -139,6 +143,9 @@ class Protocol:
             "rai": RAI,
             "gsm": GSM,
         }[method]
+        if method == "gsm" and self.gsm == "he_submatrix":
+            he = keras.initializers.get(self.he)
+            initializer = functools.partial(GSM, submatrix=he)
         kernels = [initializer] * layers
         if method == "gsm" and self.gsm == "positions":
             ends = (functools.partial(GSM, p) for p in ("first", "last"))

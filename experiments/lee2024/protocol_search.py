@@ -32,7 +32,7 @@ SPACE: dict[str, tuple[Any, ...]] = {
     "he": ("he_normal", "he_uniform"),
     "zero_scale": ("paper", "notebook"),
     "zero_transpose": (True, False),
-    "gsm": ("positions", "middle"),
+    "gsm": ("positions", "middle", "he_submatrix"),
 }
 """The fields that are searched.
 

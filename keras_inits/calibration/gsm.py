@@ -15,7 +15,7 @@ from keras_inits.inspection.layers import check_model
 @register(GSM, arguments=lambda gsm: {"submatrix": gsm.submatrix, "odd": gsm.odd})
 def gsm(
     model: keras.Layer,
-    submatrix: str = "he_normal",
+    submatrix: str | keras.Initializer = "he_normal",
     odd: str = "pad",
     seed: int | None = None,
     strict: bool = False,
@@ -42,8 +42,8 @@ def gsm(
     Args:
         model: A built model; its dense and convolutional layers are set in place, in
             order.
-        submatrix: `"he_normal"` or `"orthogonal"`, as in `GSM`. Defaults to
-            `"he_normal"`.
+        submatrix: `"he_normal"`, `"orthogonal"` or an initializer of Keras, as in
+            `GSM`. Defaults to `"he_normal"`.
         odd: What to do with units that have no partner, `"pad"` or `"raise"`, as in
             `GSM`. Defaults to `"pad"`.
         seed: A seed, or `None` for a new one. Defaults to `None`.

@@ -42,10 +42,11 @@ class GSM(RandomKernelInitializer):
             the one whose outputs need not be, `"middle"` for those between. Defaults
             to `"middle"`.
         submatrix: `"he_normal"` for entries of `W0` from `N(0, 2 / fan_in)`, with the
-            `fan_in` of the whole kernel, or `"orthogonal"` for a `W0` from Keras'
+            `fan_in` of the whole kernel; `"orthogonal"` for a `W0` from Keras'
             initializer of that name: semi-orthogonal where it is not square, and in a
-            convolution as a matrix of taps and inputs by outputs. Defaults to
-            `"he_normal"`.
+            convolution as a matrix of taps and inputs by outputs; or an initializer of
+            Keras, which draws `W0` in its own shape, with the seed of this one.
+            Defaults to `"he_normal"`.
         odd: What to do where an axis of odd size must be in pairs. With `"pad"` the
             last unit is alone: it has independent weights, of length one where `W0` is
             orthogonal, and none in the next layer, so that the network stays linear.
@@ -66,14 +67,14 @@ class GSM(RandomKernelInitializer):
     def __init__(
         self,
         position: str = "middle",
-        submatrix: str = "he_normal",
+        submatrix: str | keras.Initializer = "he_normal",
         odd: str = "pad",
         seed: int | keras.random.SeedGenerator | None = None,
     ) -> None:
         """Checks the arguments and keeps them."""
         super().__init__(seed)
         self.position = check_choice("position", position, _PAIRED)
-        self.submatrix = check_choice("submatrix", submatrix, _SUBMATRICES)
+        self.submatrix = _checked(submatrix)
         self.odd = check_choice("odd", odd, _ODD)
 
     def compute(self, shape: tuple[int, ...], dtype: str) -> Any:
@@ -99,9 +100,14 @@ class GSM(RandomKernelInitializer):
 
         def submatrix(columns: int, seed: Any) -> Any:
             size = (*taps, rows, columns)
-            if self.submatrix == "orthogonal":
-                return keras.initializers.Orthogonal(seed=seed)(size, dtype)
-            return keras.random.normal(size, 0.0, stddev, dtype, seed)
+            if self.submatrix == "he_normal":
+                return keras.random.normal(size, 0.0, stddev, dtype, seed)
+            draw = self.submatrix
+            if draw == "orthogonal":
+                draw = keras.initializers.Orthogonal()
+            config = draw.get_config()
+            seeded = {"seed": seed} if "seed" in config else {}
+            return type(draw).from_config(config | seeded)(size, dtype)
 
         seed, other_seed = self.seeds(2)
         if paired_outputs and outputs > 1:
@@ -119,7 +125,25 @@ class GSM(RandomKernelInitializer):
         """Returns the arguments of the initializer."""
         return {
             "position": self.position,
-            "submatrix": self.submatrix,
+            "submatrix": (
+                self.submatrix
+                if isinstance(self.submatrix, str)
+                else keras.initializers.serialize(self.submatrix)
+            ),
             "odd": self.odd,
             **super().get_config(),
         }
+
+
+def _checked(submatrix: Any) -> Any:
+    """Returns a name or an initializer, of which a dictionary is the config."""
+    if isinstance(submatrix, dict):
+        submatrix = keras.initializers.deserialize(submatrix)
+    if isinstance(submatrix, keras.Initializer):
+        return submatrix
+    if isinstance(submatrix, str) and submatrix in _SUBMATRICES:
+        return submatrix
+    raise ValueError(
+        f"`submatrix` must be one of {', '.join(map(repr, _SUBMATRICES))}, or an "
+        f"initializer of Keras. Received: submatrix={submatrix}"
+    )

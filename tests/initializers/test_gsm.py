@@ -119,6 +119,36 @@ def test_an_orthogonal_convolution_is_so_over_its_taps():
     np.testing.assert_allclose(matrix.T @ matrix, np.eye(4), atol=1e-12)
 
 
+@pytest.mark.parametrize("position", ["first", "middle", "last"])
+def test_an_initializer_draws_the_submatrix_in_its_own_shape(position):
+    shape = (400, 300)
+    rows = shape[0] // (1 if position == "first" else 2)
+    columns = shape[1] // (1 if position == "last" else 2)
+    he = keras.initializers.HeUniform()
+    ours = kernel(shape, position, submatrix=he, seed=7)
+    w0 = ours[:rows, :columns]
+    assert np.abs(w0).max() == pytest.approx(np.sqrt(6 / rows), rel=1e-3)
+    assert w0.std() == pytest.approx(np.sqrt(2 / rows), rel=0.02)
+    if position != "last":
+        np.testing.assert_array_equal(ours[:, columns:], -ours[:, :columns])
+    if position != "first":
+        np.testing.assert_array_equal(ours[rows:], -ours[:rows])
+    # The seed is that of GSM.
+    again = kernel(shape, position, submatrix=keras.initializers.HeUniform(), seed=7)
+    np.testing.assert_array_equal(again, ours)
+    other = kernel(shape, position, submatrix=he, seed=8)
+    assert not np.array_equal(other, ours)
+
+
+def test_an_initializer_for_the_submatrix_is_in_the_config():
+    ours = GSM(submatrix=keras.initializers.TruncatedNormal(stddev=0.3), seed=1)
+    again = keras.initializers.deserialize(keras.initializers.serialize(ours))
+    assert again.submatrix.stddev == 0.3
+    np.testing.assert_array_equal(again((6, 4)), ours((6, 4)))
+    constant = GSM(submatrix=keras.initializers.Constant(2.0))((4, 4))
+    np.testing.assert_array_equal(np.abs(constant), np.full((4, 4), 2.0))
+
+
 def test_taps_differ():
     ours = kernel((3, 4, 4), seed=4)
     assert not np.array_equal(ours[0], ours[1])

@@ -39,6 +39,7 @@ FIELDS = [
     ("zero_scale", "notebook", ["zero"]),
     ("zero_transpose", True, ["zero"]),
     ("gsm", "middle", ["gsm"]),
+    ("gsm", "he_submatrix", ["gsm"]),
     ("learning_rate", 0.01, METHODS),
     ("batch_size", 32, METHODS),
     ("drop_remainder", True, METHODS),
@@ -169,7 +170,7 @@ def test_a_run_says_all_that_makes_it_one():
 
 def test_every_field_of_the_protocol_is_tested():
     fields = [field.name for field in dataclasses.fields(Protocol)]
-    assert [name for name, *_ in FIELDS] == fields
+    assert list(dict.fromkeys(name for name, *_ in FIELDS)) == fields
 
 
 @pytest.mark.parametrize(("name", "value", "methods"), FIELDS)
@@ -355,6 +356,19 @@ def test_gsm_has_the_form_of_each_position(hidden, positions):
     there, back = logits(x).numpy(), logits(-x).numpy()
     assert np.abs(there).max() > 0.01
     np.testing.assert_allclose(there, -back, atol=1e-5)
+
+
+def test_gsm_may_have_a_submatrix_from_he():
+    protocol = dataclasses.replace(BASE, gsm="he_submatrix", he="he_uniform")
+    model = build("gsm", protocol, hidden=(200, 100), features=400)
+    for layer in model.layers[:2]:
+        kernel = keras.ops.convert_to_numpy(layer.kernel)
+        rows, columns = (size // 2 for size in kernel.shape)
+        np.testing.assert_array_equal(kernel[:rows, columns:], -kernel[:rows, :columns])
+        assert np.abs(kernel).max() == pytest.approx(np.sqrt(6 / rows), rel=1e-2)
+    # Then alone does it depend on what He is.
+    assert protocol.of("gsm", 2)["he"] == "he_uniform"
+    assert "he" not in dataclasses.replace(protocol, gsm="middle").of("gsm", 2)
 
 
 @pytest.mark.parametrize("hidden", [(), (6,), (6, 8), (6, 8, 6)])
