@@ -133,7 +133,7 @@ def test_shares_are_those_of_resamples(monkeypatch):
     assert shares["scaling", "raw"] == pytest.approx(0.5, abs=0.03)
     assert shares["scaling", "unit"] == pytest.approx(0.5, abs=0.03)
     assert shares["scaling", "standard"] == 0
-    assert shares["gsm", "middle"] == pytest.approx(0.5)
+    assert shares["gsm", "middle"] == pytest.approx(1 / 3)
 
 
 # The search
@@ -184,7 +184,7 @@ def test_the_planted_protocol_is_found(searched):
     folder, _ = searched
     report = (folder / "report.md").read_text("utf-8")
     first = report.splitlines()[2]
-    assert first.startswith("Nearest of 144 protocols: ")
+    assert first.startswith("Nearest of 216 protocols: ")
     for name in SPACE:
         assert f"{name} = {getattr(PLANTED, name)}" in first
     assert "its distance is 0.00 (136 numbers)" in first
