@@ -257,7 +257,9 @@ def search(
     batch_size: Annotated[
         int, typer.Option(min=0, help="0 for that of the data set.")
     ] = 0,
-    scaling: str = "unit",
+    scaling: Annotated[
+        str, typer.Option(help="raw, unit or standard; of the data set if left out.")
+    ] = "",
     oracle: Annotated[str, typer.Option(help="grid, random or bayesian.")] = "grid",
     trials: Annotated[
         int, typer.Option(min=0, help="0 for the whole grid, or 20 of others.")
@@ -271,9 +273,10 @@ def search(
 ) -> None:
     """Searches over initializer, epsilon, depth and width with KerasTuner.
 
-    What is left out is that of the data set: 60 layers of 10 and 6 units, batches of 32
-    and 40 epochs on those that are embedded; on others 20 and 120 layers of 10 and 6
-    units and of 4, batches of 100 and 10 epochs.
+    What is left out is that of the data set: 60 layers of 10 and 6 units, batches of
+    32, 40 epochs and pixels in [0, 1] on those that are embedded; on others, as Lee et
+    al. (2024) train them, 20 and 120 layers of 10 and 6 units and of 4, batches of 100,
+    10 epochs and pixels as they are.
     """
     from experiments import deep_narrow
     from experiments.experiment import Options

@@ -46,9 +46,15 @@ def find(name: str) -> Experiment:
 def of_command(command: str) -> dict[str, Experiment]:
     """Returns the experiments that a command runs, by what it calls them.
 
+    What needs further options to be run is not among them.
+
     Examples:
         >>> list(of_command("search"))
         ['lee-protocol', 'deep-narrow']
     """
     words = {name: experiment.command.split() for name, experiment in ALL.items()}
-    return {of[-1]: ALL[name] for name, of in words.items() if of[0] == command}
+    return {
+        of[-1]: ALL[name]
+        for name, of in words.items()
+        if of[0] == command and len(of) <= 2
+    }

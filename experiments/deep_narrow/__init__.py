@@ -11,7 +11,7 @@ __all__ = ["DEMO", "EXPERIMENTS", "Search", "search"]
 
 
 def search(**options: Any) -> Experiment:
-    """Returns a search; one that is not that of the defaults has a name of its own.
+    """Returns a search; one that is not that of a data set has a name of its own.
 
     Args:
         **options: Arguments of `Search`.
@@ -29,8 +29,11 @@ def search(**options: Any) -> Experiment:
         if options.get(field.name, field.default) != field.default
     }
     cell = Search(**options)
+    name = f"deep-narrow-{cell.key}"
+    if options.keys() <= {"dataset"}:
+        name = "-".join(["deep-narrow", *options.values()])
     return Experiment(
-        f"deep-narrow-{cell.key}" if options else "deep-narrow",
+        name,
         "initializer, epsilon, signs, depth and width, with KerasTuner",
         "which initializer trains a deep and narrow network",
         report.report,
@@ -66,6 +69,8 @@ DEMO = dataclasses.replace(
 
 EXPERIMENTS = (
     search(),
+    search(dataset="mnist"),
+    search(dataset="fashion_mnist"),
     DEMO,
     Experiment(
         "monitor",

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import keras
 import keras_tuner
@@ -57,7 +57,7 @@ class Search:
         seeds: Number of seeds; each has a hold-out of 15 % and an order of its own.
         epochs: Epochs to train, with Adam at 0.001.
         batch_size: Samples in a batch.
-        scaling: Scale of the pixels.
+        scaling: Scale of the pixels: "raw", "unit" or "standard".
         oracle: A key of `ORACLES`.
         trials: Most trials to run; 0 for the whole grid, or 20 of another oracle.
 
@@ -76,7 +76,7 @@ class Search:
     seeds: int = 5
     epochs: int = 0
     batch_size: int = 0
-    scaling: datasets.Scaling = "unit"
+    scaling: str = ""
     oracle: str = "grid"
     trials: int = 0
 
@@ -88,6 +88,7 @@ class Search:
             ("width", ("10-6",) if small else ("10-6", "4")),
             ("epochs", 40 if small else 10),
             ("batch_size", 32 if small else 100),
+            ("scaling", "unit" if small else "raw"),
         ):
             object.__setattr__(self, name, getattr(self, name) or value)
         if self.oracle not in ORACLES:
@@ -147,7 +148,7 @@ class Search:
             progress: Shows how far the training is.
         """
         data = datasets.load(self.dataset, data_dir)
-        x = datasets.scale(data, self.scaling)
+        x = datasets.scale(data, cast(datasets.Scaling, self.scaling))
         limit = self.trials or (None if self.oracle == "grid" else 20)
         folder = ledger.path.parent / "keras_tuner"
         tuner = PopulationTuner(

@@ -9,7 +9,13 @@ from experiments.engine import datasets, frame, networks
 from experiments.experiment import PRESETS, Options
 from experiments.lee2024 import cells as lee
 
-LEE = [e.name for e in lee2024.EXPERIMENTS if e.command == f"run {e.name}"]
+# Those that are a table or a figure of the paper.
+LEE = [
+    experiment.name
+    for experiment in lee2024.EXPERIMENTS
+    if experiment.command == f"run {experiment.name}"
+    and experiment.name != "lee-plain-fit"
+]
 TRAINED = [name for name in LEE if registry.find(name).cells]
 
 
@@ -57,6 +63,16 @@ def test_the_paper_has_all_that_it_prints_at_ten_seeds():
     }
     assert seeds == {10}
     assert registry.find("lee-table1").select("paper") == lee.table1()
+
+
+def test_plain_fit_has_twelve_numbers_of_both_tables():
+    cells = [number.cell for number in registry.find("lee-plain-fit").select("desk")]
+    assert [cell.table for cell in cells] == [1] * 6 + [2] * 6
+    rows = registry.find("lee-table1").select("desk")
+    rows += registry.find("lee-table2").select("desk")
+    known = {str(run) for row in rows for run in row.describe()}
+    # Their populations are those of the tables.
+    assert all(str(run) in known for cell in cells for run in cell.describe())
 
 
 def test_cells_are_narrowed():
