@@ -6,6 +6,7 @@ from experiments import (
     diagnosis_score,
     lee2024,
     relu_range,
+    sansone2017,
     skorski2020,
 )
 from experiments.experiment import Experiment
@@ -15,6 +16,7 @@ _PAPERS: list[tuple[Experiment, ...]] = [
     lee2024.EXPERIMENTS,
     skorski2020.EXPERIMENTS,
     relu_range.EXPERIMENTS,
+    sansone2017.EXPERIMENTS,
     deep_narrow.EXPERIMENTS,
     diagnosis_score.EXPERIMENTS,
     bench.EXPERIMENTS,

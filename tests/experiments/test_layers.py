@@ -10,6 +10,7 @@ import experiments
 ROOT = pathlib.Path(experiments.__file__).parent
 PAPERS = (
     "lee2024",
+    "sansone2017",
     "skorski2020",
     "relu_range",
     "deep_narrow",

@@ -1,0 +1,113 @@
+"""Sansone & De Natale (2017): the initializations that it compares (section 6)."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from experiments.sansone2017 import entropy
+from keras_inits import Lecun98Uniform, OrthoEP, RandomEP, YilmazPoli, calibration
+from keras_inits.inspection.activations import kind_of
+from keras_inits.utils.validation import unknown
+
+METHODS = (
+    "lecun",
+    "glorot",
+    "ortho",
+    "lsuv",
+    "ortho+EP",
+    "random+EP",
+    "random+EP, true optimum",
+    "yilmaz_poli",
+)
+"""Those of the paper, in its order, and two that it does not have.
+
+The elliptical projection takes the standard deviation of the logits from the bound on
+the entropy; "true optimum" takes it from the entropy itself.
+"""
+
+PAPER = METHODS[:6]
+"""Those that the paper compares."""
+
+_DRAWS: dict[str, Callable[..., keras.Initializer]] = {
+    "lecun": Lecun98Uniform,
+    "glorot": keras.initializers.GlorotUniform,
+    "ortho": keras.initializers.Orthogonal,
+    "ortho+EP": OrthoEP,
+    "random+EP": RandomEP,
+    "random+EP, true optimum": RandomEP,
+    "yilmaz_poli": YilmazPoli,
+}
+
+
+def initialize(model: keras.Model, method: str, x: np.ndarray, seed: int) -> None:
+    """Sets the weights of a built network of dense layers as a method has them.
+
+    Biases are zero, but under the elliptical projection. There a unit has weights
+    `w = s / sqrt(k) v / |v|`, with `v` from `U(-1, 1)` or orthogonal, `s` the standard
+    deviation of its logit and `k` the variance of an input, and the bias `-sum(w m)`,
+    with `m` the mean of each input. Those of the data are measured; the output of a
+    logistic unit has `m = 1 / 2` and the `k` of footnote 9, 0.05896. All layers have
+    it, the last one too. Where the last layer is not logistic, `yilmaz_poli`, which is
+    for logistic units, leaves it to Glorot.
+
+    Args:
+        model: The network, set in place.
+        method: One of `METHODS`.
+        x: Samples that it is going to be trained on.
+        seed: A seed.
+
+    Raises:
+        ValueError: If there is no such method.
+    """
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    if method == "lsuv":
+        calibration.lsuv(model, x, seed=seed)
+        return
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    seeds = np.random.SeedSequence(seed).generate_state(len(layers)).tolist()
+    std = entropy.BOUND_STD
+    if method == "random+EP, true optimum":
+        std = entropy.best_std()
+    of_logistic = entropy.moments(0.0, std)
+    for layer, layer_seed in zip(layers, seeds, strict=True):
+        draw = _DRAWS[method]
+        options: dict[str, Any] = {"seed": layer_seed}
+        if method == "yilmaz_poli" and kind_of(layer.activation) != "logistic":
+            draw = keras.initializers.GlorotUniform
+        if "EP" in method:
+            options["logit_std"] = std
+        kernel = keras.ops.convert_to_numpy(draw(**options)(layer.kernel.shape))
+        bias = np.zeros(kernel.shape[1])
+        if "EP" in method:
+            # The initializer has scaled to inputs that are outputs of logistic units.
+            mean: Any = of_logistic[0]
+            if layer is layers[0]:
+                kernel = kernel * math.sqrt(of_logistic[1] / x.var(axis=0).mean())
+                mean = x.mean(axis=0)[:, None]
+            bias = -np.sum(kernel * mean, axis=0)
+        layer.kernel.assign(kernel)
+        layer.bias.assign(bias)
+
+
+def network(
+    features: int, hidden: Sequence[int], outputs: int, last: str
+) -> keras.Sequential:
+    """Builds a network of logistic layers.
+
+    Args:
+        features: Number of inputs.
+        hidden: Units of each hidden layer.
+        outputs: Units of the last layer.
+        last: Its activation.
+    """
+    return keras.Sequential(
+        [
+            keras.Input((features,)),
+            *(keras.layers.Dense(units, "sigmoid") for units in hidden),
+            keras.layers.Dense(outputs, last),
+        ]
+    )

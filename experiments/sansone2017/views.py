@@ -1,0 +1,131 @@
+"""Pictures of Sansone & De Natale (2017)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from experiments.sansone2017 import entropy
+from experiments.sansone2017.methods import METHODS
+
+COLORS = {method: f"C{index}" for index, method in enumerate(METHODS)}
+"""Of each method, in all pictures."""
+
+
+def densities(path: Path) -> Path:
+    """Draws Figure 2: the density of the output by mean and by spread of the logit."""
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    y = np.linspace(0.002, 0.998, 500)
+    for mu in (-4.0, -2.0, 0.0, 2.0, 4.0):
+        left.plot(y, entropy.density(y, mu, 0.5), label=f"μ = {mu:g}")
+    for sigma in (0.25, 0.5, entropy.BOUND_STD, entropy.best_std(), 4.0):
+        right.plot(y, entropy.density(y, 0.0, sigma), label=f"σ = {sigma:.3g}")
+    for axes, title in ((left, "σ = 0.5"), (right, "μ = 0")):
+        axes.set(xlabel="output y", ylabel="density", ylim=(0, 8))
+        axes.set_title(title, loc="left", fontsize=10)
+        axes.legend(frameon=False, fontsize=8)
+    figure.savefig(path)
+    return path
+
+
+def bounds(means: np.ndarray, stds: np.ndarray, path: Path) -> Path:
+    """Draws Figure 3: the bound over mean and spread, its ridge, and the entropy."""
+    figure = Figure(figsize=(10, 3.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    values = np.array([[entropy.bound(mu, sigma) for mu in means] for sigma in stds])
+    shown = left.contourf(means, stds, values, levels=np.arange(-4, 0.8, 0.2))
+    ridge = [entropy.ridge(mu) for mu in means]
+    left.plot(means, ridge, "k:", label="largest bound (theorem 1)")
+    some = means[::10]
+    left.plot(
+        some, [entropy.best_std(mu) for mu in some], "w--", label="largest entropy"
+    )
+    left.set(xlabel="mean of the logit, μ", ylabel="standard deviation σ")
+    left.set_ylim(stds[0], stds[-1])
+    left.set_title("Bound H_B (nats)", loc="left", fontsize=10)
+    left.legend(fontsize=8, loc="lower right", framealpha=0.6, facecolor="0.6")
+    figure.colorbar(shown, ax=left, ticks=[-4, -3, -2, -1, 0])
+    at_zero = stds[stds <= 4]
+    for function, label in ((entropy.bound, "bound H_B"), (entropy.entropy, "entropy")):
+        line = [function(0.0, float(sigma)) for sigma in at_zero]
+        (drawn,) = right.plot(at_zero, line, label=label)
+        right.axvline(
+            float(at_zero[int(np.argmax(line))]), color=drawn.get_color(), ls=":"
+        )
+    lower = [entropy.bound(0.0, float(s)) - 2 * np.log(2) for s in at_zero]
+    right.plot(at_zero, lower, color="0.6", label="H_B - 2 ln 2")
+    right.set(xlabel="standard deviation σ", ylabel="nats", ylim=(-3, 1))
+    right.set_title("μ = 0", loc="left", fontsize=10)
+    right.legend(frameon=False, fontsize=8)
+    figure.savefig(path)
+    return path
+
+
+Lines = dict[str, dict[int, list[float]]]
+"""By method and iteration, the values of all seeds."""
+
+
+def learning_curves(panels: Mapping[str, Lines], across: str, path: Path) -> Path:
+    """Draws quantities over iterations: mean of each method over seeds, and range.
+
+    Args:
+        panels: By what it is of, the values; what is in `(%)` is drawn from 0 to 60.
+        across: What the horizontal axis is.
+        path: The PNG file to write.
+    """
+    figure = Figure(figsize=(3.9 * len(panels) + 2.2, 3.4), layout="constrained")
+    drawn = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (title, lines) in zip(drawn, panels.items(), strict=True):
+        for method, color in COLORS.items():
+            points = sorted(lines.get(method, {}))
+            values = [lines[method][point] for point in points]
+            mean = [float(np.mean(of)) for of in values]
+            axes.plot(points, mean, color=color, label=method)
+            low, high = ([f(of) for of in values] for f in (min, max))
+            axes.fill_between(points, low, high, color=color, alpha=0.1, lw=0)
+        axes.set_title(title, loc="left", fontsize=10)
+        axes.set_ylim(0, 60 if "(%)" in title else None)
+        axes.set_xlabel(across)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+    drawn[0].set_ylabel("mean and range over seeds")
+    figure.legend(
+        *drawn[0].get_legend_handles_labels(),
+        frameon=False,
+        fontsize=8,
+        loc="outside right upper",
+    )
+    figure.savefig(path)
+    return path
+
+
+def gradients(by_layer: Any, path: Path) -> Path:
+    """Draws the gradients of layers, relative to the last, by method and network.
+
+    Args:
+        by_layer: A frame of `gradient`, by hidden layers, method and layer.
+        path: The PNG file to write.
+    """
+    networks = list(dict.fromkeys(index[0] for index in by_layer.index))
+    figure = Figure(figsize=(3.4 * len(networks) + 2.2, 3.4), layout="constrained")
+    panels = figure.subplots(1, len(networks), squeeze=False, sharey=True)[0]
+    for axes, hidden in zip(panels, networks, strict=True):
+        for method, color in COLORS.items():
+            values = by_layer.loc[hidden, method]["gradient"]
+            axes.plot(values.index, values / values.iloc[-1], color=color, label=method)
+        axes.set_yscale("log")
+        axes.set_ylim(1e-12, 1e2)
+        axes.set_xlabel("layer")
+        axes.set_title(hidden, loc="left", fontsize=10)
+    panels[0].set_ylabel("gradient, relative to the last layer")
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        frameon=False,
+        fontsize=8,
+        loc="outside right upper",
+    )
+    figure.savefig(path)
+    return path

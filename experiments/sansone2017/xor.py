@@ -1,0 +1,262 @@
+"""Sansone & De Natale (2017): the smallest network that can learn XOR (section 6.1)."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from experiments.engine import trainer
+from experiments.engine.frame import Results
+from experiments.engine.ledger import Ledger
+from experiments.reporting.report import Claim, Part, Table, claims_table, mean_sd
+from experiments.reporting.statistics import sign_flip_p
+from experiments.sansone2017 import views
+from experiments.sansone2017.methods import METHODS, initialize, network
+from keras_inits.population import ENGINE, SeedBatches
+
+SAMPLES = 200
+SPREAD = 0.3
+"""Standard deviation of each Gaussian; their means are 1 from 0 in both directions.
+The paper states neither."""
+
+SOLVED = 5.0
+"""Test error (%) below which XOR is solved: chance is 50, one corner of four is 25."""
+
+_ITERATIONS_PER_EPOCH = 25
+_SIGNIFICANT = 0.05
+
+
+def data(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draws the samples of a repeat: as many again follow, to test on.
+
+    Args:
+        seed: A seed.
+
+    Returns:
+        Inputs `(2 * SAMPLES, 2)` and classes, 1 where the signs of the means differ.
+    """
+    random = np.random.default_rng((seed, 0x0E))
+    corners = random.permuted(np.tile(np.arange(4), (2, SAMPLES // 4)), axis=1).ravel()
+    signs = np.stack([corners // 2, corners % 2], axis=1) * 2 - 1
+    x = signs + random.normal(0, SPREAD, signs.shape)
+    return x.astype("float32"), (signs[:, 0] != signs[:, 1]).astype("float32")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """All methods on XOR, every repeat with data of its own.
+
+    Args:
+        iterations: Steps of gradient descent on all samples, in 25s.
+        seeds: Number of repeats.
+    """
+
+    iterations: int = 5000
+    seeds: int = 10
+    dataset: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is, in a few words."""
+        return f"XOR, {self.iterations} iterations"
+
+    @property
+    def rows_per_run(self) -> int:
+        """Epochs that the ledger has of a run that is finished."""
+        return self.iterations // _ITERATIONS_PER_EPOCH
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Returns the description of every member."""
+        return [
+            {
+                "experiment": "sansone-xor",
+                "method": method,
+                "samples": SAMPLES,
+                "spread": SPREAD,
+                "iterations_per_epoch": _ITERATIONS_PER_EPOCH,
+                "epochs": self.rows_per_run,
+                "seed": seed,
+                "engine": ENGINE,
+            }
+            for seed in range(self.seeds)
+            for method in METHODS
+        ]
+
+    def train(
+        self,
+        missing: Sequence[Mapping[str, Any]],
+        ledger: Ledger,
+        data_dir: str | None = None,
+        progress: keras.callbacks.Callback | None = None,
+    ) -> None:
+        """Trains what the ledger does not have yet, as one population.
+
+        Args:
+            missing: Descriptions of members.
+            ledger: Where the curves go.
+            data_dir: Not needed: the data are drawn.
+            progress: Shows how far the training is.
+        """
+        trainer.train(
+            _build,
+            [{"method": run["method"], "seed": run["seed"]} for run in missing],
+            missing,
+            ledger,
+            _batches,
+            # Section 6.1: gradient descent, so every step is on all samples.
+            optimizer=keras.optimizers.SGD(0.05, momentum=0.9),
+            loss="binary_crossentropy",
+            metrics=["accuracy"],
+            epochs=self.rows_per_run,
+            progress=progress,
+        )
+
+
+def _build(method: str, seed: int) -> keras.Model:
+    model = network(2, (2,), 1, "sigmoid")
+    initialize(model, method, data(seed)[0][:SAMPLES], seed)
+    return model
+
+
+def _batches(seeds: Sequence[int]) -> tuple[SeedBatches, SeedBatches]:
+    drawn = [data(seed) for seed in seeds]
+    x, y = (np.concatenate(parts) for parts in zip(*drawn, strict=True))
+    first = 2 * SAMPLES * np.arange(len(seeds))[:, None] + np.arange(SAMPLES)
+    train = np.tile(first, (1, _ITERATIONS_PER_EPOCH))
+    return (
+        SeedBatches(x, y[:, None], seeds, train, SAMPLES, shuffle=False),
+        SeedBatches(x, y[:, None], seeds, first + SAMPLES, SAMPLES, shuffle=False),
+    )
+
+
+def report(results: Results, folder: Path) -> list[Part]:
+    """Learning curves, who solves it and how soon, and what the paper says of it.
+
+    Args:
+        results: Of one `Cell`.
+        folder: Where the picture goes.
+    """
+    (cell,) = results.cells
+    frame = results.frame.assign(
+        iteration=(results.frame["epoch"] + 1) * _ITERATIONS_PER_EPOCH,
+        error=100 * (1 - results.frame["accuracy"]),
+        test_error=100 * (1 - results.frame["val_accuracy"]),
+    )
+    panels: dict[str, views.Lines] = {}
+    for quantity, title in (
+        ("loss", "training objective"),
+        ("error", "training error (%)"),
+        ("test_error", "test error (%)"),
+    ):
+        lines = panels.setdefault(title, {})
+        for method, iteration, value in zip(
+            frame["method"], frame["iteration"], frame[quantity], strict=True
+        ):
+            lines.setdefault(method, {}).setdefault(iteration, []).append(value)
+    last = frame[frame["epoch"] == cell.rows_per_run - 1]
+    final = {
+        method: dict(zip(of["seed"], of["test_error"], strict=True))
+        for method, of in last.groupby("method", sort=False)
+    }
+    solved = frame[frame["test_error"] < SOLVED]
+    soonest = solved.groupby(["method", "seed"])["iteration"].min()
+    rows = []
+    for method, by_seed in final.items():
+        times = soonest[method].tolist() if method in soonest else []
+        median = f"{statistics.median(times):.0f}" if times else ""
+        loss = last[last["method"] == method]["loss"].tolist()
+        rows.append(
+            [
+                method,
+                mean_sd(list(by_seed.values())),
+                f"{statistics.fmean(loss):.3f}",
+                str(len(times)),
+                median,
+            ]
+        )
+    columns = [
+        "",
+        "test error (%)",
+        "training objective",
+        f"solved, of {cell.seeds}",
+        "after (median)",
+    ]
+    title = f"After {cell.iterations} iterations"
+    return [
+        claims_table("What the paper says in words", _claims(final, soonest)),
+        Table(title, columns, rows),
+        views.learning_curves(panels, "iteration", folder / "curves.png"),
+        f"A repeat is solved where its test error falls below {SOLVED:g} %. Seeds 0 to "
+        f"{cell.seeds - 1}: data, weights. {SAMPLES} samples of four Gaussians of "
+        f"standard deviation {SPREAD:g}, 1 from 0 in both directions, as many to test "
+        "on; gradient descent on all of them at 0.05, momentum 0.9.",
+    ]
+
+
+def _claims(final: Mapping[str, Mapping[int, float]], soonest: Any) -> list[Claim]:
+    """Judges section 6.1, by tests that are paired by repeat.
+
+    Args:
+        final: Test error (%) at the end, by method and seed.
+        soonest: The first iteration at which it was solved, by method and seed.
+    """
+    means = {method: statistics.fmean(of.values()) for method, of in final.items()}
+    ours, rivals = "random+EP", ("lecun", "glorot", "ortho")
+
+    def gaps(method: str) -> np.ndarray:
+        """Returns by how much the error of another is higher."""
+        return np.array([final[method][s] - final[ours][s] for s in final[ours]])
+
+    def steps(method: str, seed: int) -> float:
+        return float(soonest.get((method, seed), np.inf))
+
+    sooner = [
+        [np.sign(steps(method, s) - steps(ours, s)) for s in final[ours]]
+        for method in rivals
+    ]
+    behind = {method: gaps(method) for method in (*rivals, "lsuv")}
+    p = {method: sign_flip_p(of) for method, of in behind.items()}
+    texts = {
+        method: f"{method} {of.mean():+.1f} points (p = {p[method]:.3f})"
+        for method, of in behind.items()
+    }
+    worst = max(METHODS[:6], key=lambda method: means[method])
+    return [
+        (
+            "6.1: random+EP has the best solution: its test error is the lowest",
+            "others are higher by " + ", ".join(texts[method] for method in rivals),
+            _held([behind[m].mean() > 0 for m in rivals], [p[m] for m in rivals]),
+        ),
+        (
+            "6.1: and has it soonest",
+            "; ".join(
+                f"before {method} in {sum(s > 0 for s in of)} of {len(of)}, after it "
+                f"in {sum(s < 0 for s in of)}"
+                for method, of in zip(rivals, sooner, strict=True)
+            ),
+            all(np.mean(of) > 0.5 for of in sooner),
+        ),
+        (
+            "6.1: lsuv is comparable to it",
+            texts["lsuv"],
+            p["lsuv"] >= _SIGNIFICANT,
+        ),
+        (
+            "6.1: ortho is the worst, with a test error of about 25 %",
+            f"{means['ortho']:.1f} %; the worst of the paper's is {worst} with "
+            f"{means[worst]:.1f} %",
+            worst == "ortho" and abs(means["ortho"] - 25) <= SOLVED,
+        ),
+    ]
+
+
+def _held(better: Sequence[bool], p: Sequence[float]) -> bool | None:
+    """Returns whether one is better than all others, `None` where seeds do not tell."""
+    sure = [value < _SIGNIFICANT for value in p]
+    if any(one and not of for one, of in zip(sure, better, strict=True)):
+        return False
+    return True if all(sure) else None
