@@ -31,7 +31,8 @@ EXPERIMENTS = (
         xor.report,
         {
             "smoke": [xor.Cell(iterations=500, seeds=3)],
-            "desk": [xor.Cell()],
+            # More than the paper's ten: they decide little.
+            "desk": [xor.Cell(seeds=40)],
             "paper": [xor.Cell()],
         },
     ),
