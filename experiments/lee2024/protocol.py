@@ -72,7 +72,7 @@ class Protocol:
     he: str = "he_uniform"
     zero_scale: Literal["paper", "notebook"] = "paper"
     zero_transpose: bool = True
-    gsm: Literal["positions", "middle", "he_submatrix"] = "middle"
+    gsm: Literal["positions", "middle", "he_submatrix"] = "he_submatrix"
     learning_rate: float = 0.001
     batch_size: int = 100
     drop_remainder: bool = False
