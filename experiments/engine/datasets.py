@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 Scaling = Literal["raw", "unit", "standard"]
+Part = Literal["all", "train", "test"]
 
 EMBEDDED = ("digits", "iris")
 """Inside scikit-learn: they work at once on any machine."""
@@ -62,8 +63,8 @@ def names() -> tuple[str, ...]:
     return (*EMBEDDED, *PREPARED)
 
 
-def load(name: str, data_dir: str | None = None) -> Dataset:
-    """Loads a data set, its published parts (train, test) pooled; downloads nothing.
+def load(name: str, data_dir: str | None = None, part: Part = "all") -> Dataset:
+    """Loads a data set; downloads nothing.
 
     Rows keep one order, and are read once per process. Classes are the sorted labels
     counted from 0: class 0 of `wine_quality` (the white wine, TFDS's default) is
@@ -75,9 +76,12 @@ def load(name: str, data_dir: str | None = None) -> Dataset:
         data_dir: Folder of prepared tensorflow-datasets data. Defaults to the
             environment's `TFDS_DATA_DIR`, else `~/tensorflow_datasets`. The embedded
             sets have no use for it.
+        part: `"train"` or `"test"` for the part that was published as that; of a set
+            that was published whole, the last sixth is the test part. Defaults to
+            `"all"`, the parts pooled.
 
     Raises:
-        ValueError: If `name` is unknown.
+        ValueError: If `name` or `part` is unknown.
         FileNotFoundError: If the set is not prepared there; says how to fetch it.
 
     Examples:
@@ -86,7 +90,8 @@ def load(name: str, data_dir: str | None = None) -> Dataset:
         ((1797, 64), 'uint8', 10, 16.0)
     """
     _check_choice("name", name, names())
-    return _read(name, data_dir)
+    _check_choice("part", part, get_args(Part))
+    return _read(name, data_dir, part)
 
 
 def fetch(name: str, data_dir: str | None = None) -> str:
@@ -222,23 +227,42 @@ def _scaled(dataset: Dataset, scaling: Scaling) -> np.ndarray:
 
 
 @functools.cache
-def _read(name: str, data_dir: str | None) -> Dataset:
-    if name in EMBEDDED:
-        import sklearn.datasets
-
-        x, labels = getattr(sklearn.datasets, f"load_{name}")(return_X_y=True)
-    else:
-        x, labels = _read_prepared(name, data_dir)
+def _read(name: str, data_dir: str | None, part: Part) -> Dataset:
+    x, labels = _raw(name, data_dir, part)
     max_value = _FULL_SCALE.get(name)
     x = x.reshape(len(x), -1).astype(np.float32 if max_value is None else np.uint8)
-    classes, y = np.unique(labels, return_inverse=True)
-    y = y.astype(np.int32)
+    # A part need not have all classes.
+    classes = np.unique(labels if part == "all" else _raw(name, data_dir, "all")[1])
+    y = np.searchsorted(classes, labels).astype(np.int32)
     for array in (x, y):  # every caller gets the same arrays
         array.setflags(write=False)
     return Dataset(name, x, y, len(classes), max_value)
 
 
-def _read_prepared(name: str, data_dir: str | None) -> tuple[np.ndarray, np.ndarray]:
+def _raw(name: str, data_dir: str | None, part: Part) -> tuple[np.ndarray, np.ndarray]:
+    """Returns samples and labels as they were published."""
+    if name in EMBEDDED:
+        import sklearn.datasets
+
+        x, labels = getattr(sklearn.datasets, f"load_{name}")(return_X_y=True)
+        published = {"all"}
+    else:
+        builder = _prepared(name, data_dir)
+        published = {"all", *builder.info.splits}
+        split = part if {"train", "test"} <= published else "all"
+        x, labels = builder.as_dataset(split=split, batch_size=-1, as_supervised=True)
+        if isinstance(x, dict):
+            x = np.stack([x[feature].numpy() for feature in sorted(x)], axis=1)
+        x, labels = np.asarray(x), labels.numpy()
+    if part == "all" or {"train", "test"} <= published:
+        return x, labels
+    first = len(x) - len(x) // 6
+    chosen = slice(first) if part == "train" else slice(first, None)
+    return x[chosen], labels[chosen]
+
+
+def _prepared(name: str, data_dir: str | None) -> Any:
+    """Returns what reads a set that is prepared."""
     builder = _builder(name, data_dir)
     if not builder.is_prepared():
         option = "" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}"
@@ -246,10 +270,7 @@ def _read_prepared(name: str, data_dir: str | None) -> tuple[np.ndarray, np.ndar
             f"Data set '{name}' is not prepared in {builder.data_path}. Fetch it once "
             f"with: python -m experiments fetch {name}{option}\n{_WORKS_NOW}"
         )
-    x, labels = builder.as_dataset(split="all", batch_size=-1, as_supervised=True)
-    if isinstance(x, dict):
-        x = np.stack([x[feature].numpy() for feature in sorted(x)], axis=1)
-    return np.asarray(x), labels.numpy()
+    return builder
 
 
 def _builder(name: str, data_dir: str | None) -> Any:

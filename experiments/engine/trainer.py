@@ -29,6 +29,7 @@ def train(
     metrics: Sequence[Any] = (),
     epochs: int,
     validation_freq: int | Sequence[int] = 1,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     progress: keras.callbacks.Callback | None = None,
 ) -> None:
     """Trains runs as one population, into a ledger.
@@ -49,6 +50,7 @@ def train(
         epochs: Epochs to train.
         validation_freq: As for `fit`: the epochs that are validated, counted from 1, or
             every how many.
+        callbacks: Called ahead of the ledger, which has what they log of the members.
         progress: Shows how far the training is.
     """
     # What is left of a training before refers to itself, and holds copies of its data.
@@ -59,20 +61,21 @@ def train(
     )
     samples, validation = batches(population.seeds)
     backup = Backup(_backup_folder(ledger, runs))
-    callbacks = [
+    all_callbacks = [
+        *callbacks,
         LedgerCallback(ledger, [ledger.begin(run) for run in runs]),
         # After the ledger: an epoch that is saved is one that the ledger has.
         backup,
     ]
     if progress is not None:
-        callbacks.append(progress)
+        all_callbacks.append(progress)
     population.fit(
         samples,
         validation_data=validation,
         validation_freq=validation_freq,
         epochs=epochs,
         initial_epoch=backup.restore(population),
-        callbacks=callbacks,
+        callbacks=all_callbacks,
         verbose=0,
     )
 

@@ -317,3 +317,34 @@ def test_fetch_refuses_embedded():
 def test_unknown_scaling():
     with pytest.raises(ValueError, match="'standard'.*scaling='standart'"):
         datasets.scale(datasets.load("iris"), "standart")
+
+
+# Parts
+
+
+def test_a_set_that_was_published_whole_ends_with_its_test_part():
+    whole, train, test = (
+        datasets.load("digits", part=p) for p in ("all", "train", "test")
+    )
+    assert (len(train.x), len(test.x)) == (1498, 299)
+    np.testing.assert_array_equal(np.concatenate([train.x, test.x]), whole.x)
+    np.testing.assert_array_equal(np.concatenate([train.y, test.y]), whole.y)
+    # The flowers are in the order of their classes: the test part has the last alone.
+    assert datasets.load("iris", part="test").num_classes == 3
+    assert set(datasets.load("iris", part="test").y) == {2}
+
+
+def test_parts_are_those_that_were_published():
+    whole = load_prepared("mnist")
+    train, test = (datasets.load("mnist", part=p) for p in ("train", "test"))
+    assert (len(train.x), len(test.x)) == (60_000, 10_000)
+    pooled = np.concatenate([train.y, test.y])
+    np.testing.assert_array_equal(np.bincount(pooled), np.bincount(whole.y))
+    assert train.x.sum(dtype=np.int64) + test.x.sum(dtype=np.int64) == whole.x.sum(
+        dtype=np.int64
+    )
+
+
+def test_an_unknown_part_is_refused():
+    with pytest.raises(ValueError, match="'test'.*part='tests'"):
+        datasets.load("digits", part="tests")
