@@ -1,12 +1,16 @@
 """Sansone & De Natale (2017): networks of logistic units."""
 
 from experiments.experiment import Experiment
-from experiments.sansone2017 import theory, xor
+from experiments.sansone2017 import mnist_report, theory, xor
+from experiments.sansone2017.mnist import Cell
 from experiments.sansone2017.start import Start
 
 _SOURCE = "Sansone & De Natale (2017)"
 
 _PYRAMID = (2500, 2000, 1500, 1000, 500)
+_NARROWER = (500, 400, 300, 200, 100)
+"""A fifth of the pyramid, for machines without an accelerator."""
+
 _MEASURED = [
     Start("mnist", _PYRAMID),
     *(Start("mnist", (units,) * 30) for units in (2, 10, 100)),
@@ -34,6 +38,39 @@ EXPERIMENTS = (
             # More than the paper's ten: they decide little.
             "desk": [xor.Cell(seeds=40)],
             "paper": [xor.Cell()],
+        },
+    ),
+    Experiment(
+        "sansone-table1",
+        "MNIST, 800 logistic units",
+        f"{_SOURCE}, Table 1 and Figure 5 (a, d)",
+        mnist_report.report(1),
+        {
+            "smoke": [Cell((30,), 200, seeds=2, dataset="digits")],
+            "desk": [Cell((800,), 20_000)],
+            "paper": [Cell((800,), mnist_report.ITERATIONS)],
+        },
+    ),
+    Experiment(
+        "sansone-table2",
+        "MNIST, 800 logistic units with dropout",
+        f"{_SOURCE}, Table 2",
+        mnist_report.report(2),
+        {
+            "smoke": [Cell((30,), 200, 0.5, seeds=2, dataset="digits")],
+            "desk": [Cell((800,), 20_000, 0.5)],
+            "paper": [Cell((800,), mnist_report.ITERATIONS, 0.5)],
+        },
+    ),
+    Experiment(
+        "sansone-table3",
+        "MNIST, five layers of logistic units",
+        f"{_SOURCE}, Table 3 and Figures 5 (b, e) and 6",
+        mnist_report.report(3),
+        {
+            "smoke": [Cell((30, 20, 10), 200, watched=True, seeds=2, dataset="digits")],
+            "desk": [Cell(_NARROWER, 40_000, watched=True)],
+            "paper": [Cell(_PYRAMID, mnist_report.ITERATIONS, watched=True)],
         },
     ),
 )

@@ -94,7 +94,11 @@ def initialize(model: keras.Model, method: str, x: np.ndarray, seed: int) -> Non
 
 
 def network(
-    features: int, hidden: Sequence[int], outputs: int, last: str
+    features: int,
+    hidden: Sequence[int],
+    outputs: int,
+    last: str,
+    dropout: float = 0.0,
 ) -> keras.Sequential:
     """Builds a network of logistic layers.
 
@@ -103,11 +107,13 @@ def network(
         hidden: Units of each hidden layer.
         outputs: Units of the last layer.
         last: Its activation.
+        dropout: Part of the outputs of each hidden layer that is dropped in training.
     """
+    layers: list[keras.Layer] = []
+    for units in hidden:
+        layers.append(keras.layers.Dense(units, "sigmoid"))
+        if dropout:
+            layers.append(keras.layers.Dropout(dropout))
     return keras.Sequential(
-        [
-            keras.Input((features,)),
-            *(keras.layers.Dense(units, "sigmoid") for units in hidden),
-            keras.layers.Dense(outputs, last),
-        ]
+        [keras.Input((features,)), *layers, keras.layers.Dense(outputs, last)]
     )

@@ -1,6 +1,6 @@
 """Pictures of Sansone & De Natale (2017)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,8 @@ def learning_curves(panels: Mapping[str, Lines], across: str, path: Path) -> Pat
     """Draws quantities over iterations: mean of each method over seeds, and range.
 
     Args:
-        panels: By what it is of, the values; what is in `(%)` is drawn from 0 to 60.
+        panels: By what it is of, the values; what is in `(%)` is drawn from 0 to 60,
+            what is `(log)` on a logarithmic scale.
         across: What the horizontal axis is.
         path: The PNG file to write.
     """
@@ -88,12 +89,59 @@ def learning_curves(panels: Mapping[str, Lines], across: str, path: Path) -> Pat
             low, high = ([f(of) for of in values] for f in (min, max))
             axes.fill_between(points, low, high, color=color, alpha=0.1, lw=0)
         axes.set_title(title, loc="left", fontsize=10)
-        axes.set_ylim(0, 60 if "(%)" in title else None)
+        if "(log)" in title:
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(0, 60 if "(%)" in title else None)
         axes.set_xlabel(across)
         axes.xaxis.set_major_locator(MaxNLocator(5))
     drawn[0].set_ylabel("mean and range over seeds")
     figure.legend(
         *drawn[0].get_legend_handles_labels(),
+        frameon=False,
+        fontsize=8,
+        loc="outside right upper",
+    )
+    figure.savefig(path)
+    return path
+
+
+def layers(
+    statistics: Mapping[str, Mapping[int, tuple[Sequence[int], Any, Any]]], path: Path
+) -> Path:
+    """Draws Figure 6: mean and standard deviation of each layer's outputs.
+
+    Args:
+        statistics: By method and layer: iterations, means and standard deviations.
+        path: The PNG file to write.
+    """
+    columns = 4
+    rows = -(-len(statistics) // columns)
+    figure = Figure(figsize=(13, 2.9 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    for axes, (method, of_layers) in zip(
+        grid.ravel(), statistics.items(), strict=False
+    ):
+        for layer, (iterations, mean, sd) in of_layers.items():
+            name = f"layer {layer}" if layer < len(of_layers) else "output"
+            (line,) = axes.plot(iterations, mean, label=name)
+            axes.fill_between(
+                iterations,
+                mean - sd,
+                mean + sd,
+                color=line.get_color(),
+                alpha=0.12,
+                lw=0,
+            )
+        axes.set_title(method, loc="left", fontsize=10)
+        axes.set_ylim(0, 1)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+    for axes in grid[-1]:
+        axes.set_xlabel("iteration")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("mean ± sd of outputs")
+    figure.legend(
+        *grid[0, 0].get_legend_handles_labels(),
         frameon=False,
         fontsize=8,
         loc="outside right upper",
