@@ -70,7 +70,7 @@ Lines = dict[str, dict[int, list[float]]]
 
 
 def learning_curves(panels: Mapping[str, Lines], across: str, path: Path) -> Path:
-    """Draws quantities over iterations: mean of each method over seeds, and range.
+    """Draws quantities over iterations: mean of each method, and its standard error.
 
     Args:
         panels: By what it is of, the values; what is in `(%)` is drawn from 0 to 60,
@@ -83,11 +83,15 @@ def learning_curves(panels: Mapping[str, Lines], across: str, path: Path) -> Pat
     for axes, (title, lines) in zip(drawn, panels.items(), strict=True):
         for method, color in COLORS.items():
             points = sorted(lines.get(method, {}))
-            values = [lines[method][point] for point in points]
-            mean = [float(np.mean(of)) for of in values]
+            values = [np.array(lines[method][point]) for point in points]
+            mean = np.array([of.mean() for of in values])
+            error = np.array(
+                [of.std(ddof=len(of) > 1) / len(of) ** 0.5 for of in values]
+            )
             axes.plot(points, mean, color=color, label=method)
-            low, high = ([f(of) for of in values] for f in (min, max))
-            axes.fill_between(points, low, high, color=color, alpha=0.1, lw=0)
+            axes.fill_between(
+                points, mean - error, mean + error, color=color, alpha=0.15, lw=0
+            )
         axes.set_title(title, loc="left", fontsize=10)
         if "(log)" in title:
             axes.set_yscale("log")
@@ -95,7 +99,7 @@ def learning_curves(panels: Mapping[str, Lines], across: str, path: Path) -> Pat
             axes.set_ylim(0, 60 if "(%)" in title else None)
         axes.set_xlabel(across)
         axes.xaxis.set_major_locator(MaxNLocator(5))
-    drawn[0].set_ylabel("mean and range over seeds")
+    drawn[0].set_ylabel("mean over seeds ± standard error")
     figure.legend(
         *drawn[0].get_legend_handles_labels(),
         frameon=False,

@@ -27,7 +27,7 @@ The paper states neither."""
 SOLVED = 5.0
 """Test error (%) below which XOR is solved: chance is 50, one corner of four is 25."""
 
-_ITERATIONS_PER_EPOCH = 25
+_ITERATIONS_PER_EPOCH = 50
 _SIGNIFICANT = 0.05
 
 
@@ -52,11 +52,11 @@ class Cell:
     """All methods on XOR, every repeat with data of its own.
 
     Args:
-        iterations: Steps of gradient descent on all samples, in 25s.
+        iterations: Steps of gradient descent on all samples, in 50s.
         seeds: Number of repeats.
     """
 
-    iterations: int = 5000
+    iterations: int = 3000
     seeds: int = 10
     dataset: str = ""
 

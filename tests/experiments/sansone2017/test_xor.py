@@ -30,10 +30,10 @@ def test_each_repeat_has_data_of_its_own_with_as_many_of_each_corner():
 
 def test_every_step_is_on_all_samples_of_the_repeat():
     train, test = xor._batches([3, 5])
-    assert len(train) == 25 and len(test) == 1
+    assert len(train) == 50 and len(test) == 1
     for place, seed in enumerate((3, 5)):
         x, y = xor.data(seed)
-        for step in (0, 24):
+        for step in (0, 49):
             inputs, targets = train[step]
             np.testing.assert_array_equal(inputs["per_seed"][:, place], x[:200])
             np.testing.assert_array_equal(targets[:, place, 0], y[:200])
@@ -51,7 +51,7 @@ def trained(tmp_path_factory):
 
 
 def test_the_projection_learns_before_the_others(trained, tmp_path):
-    last = trained.frame[trained.frame["epoch"] == 300 // 25 - 1]
+    last = trained.frame[trained.frame["epoch"] == 300 // 50 - 1]
     loss = last.groupby("method")["loss"].mean()
     assert loss["random+EP"] < loss[["lecun", "glorot", "ortho"]].min() - 0.1
     claims, table, picture, _ = xor.report(trained, tmp_path)
