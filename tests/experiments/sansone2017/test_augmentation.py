@@ -1,0 +1,123 @@
+"""Tests of distorted digits, by their statistics."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from experiments.engine import datasets
+from experiments.sansone2017 import augmentation
+from experiments.sansone2017.augmentation import ALPHA, SIGMA, distorted, elastic_field
+
+
+def test_fields_are_smooth_and_of_the_size_that_theory_gives():
+    field = np.asarray(elastic_field(400, 28, keras.random.SeedGenerator(1)))
+    assert field.shape == (400, 28, 28, 2)
+    # A uniform number has variance 1/3; a Gaussian of two dimensions leaves
+    # 1 / (4 pi sigma^2) of that.
+    expected = ALPHA * math.sqrt(1 / 3 / (4 * math.pi * SIGMA**2))
+    assert field.std() == pytest.approx(expected, rel=0.05)
+    assert abs(field.mean()) < 0.1
+    for place in (0, 14, 27):  # At the border as in the middle.
+        assert field[:, place, place].std() == pytest.approx(expected, rel=0.12)
+    # Correlated over a distance d as exp(-d^2 / (4 sigma^2)), and not by direction.
+    for distance in (1, 5, 10):
+        a, b = field[:, 14, 5, 0], field[:, 14, 5 + distance, 0]
+        correlation = np.mean(a * b) / np.mean(field**2)
+        assert correlation == pytest.approx(
+            math.exp(-(distance**2) / (4 * SIGMA**2)), abs=0.12
+        )
+    directions = field.reshape(-1, 2)
+    assert abs(np.corrcoef(directions.T)[0, 1]) < 0.1
+    # A field of its own for each image.
+    assert abs(np.corrcoef(field[0].ravel(), field[1].ravel())[0, 1]) < 0.9
+
+
+@pytest.fixture
+def still(monkeypatch):
+    """Turns the elastic part off."""
+    monkeypatch.setattr(augmentation, "ALPHA", 0.0)
+
+
+def bar(count, size=29):
+    """Images of a bar that lies, five pixels high."""
+    images = np.zeros((count, size, size), "float32")
+    images[:, size // 2 - 2 : size // 2 + 3, 3:-3] = 1
+    return ops.convert_to_tensor(images)
+
+
+def angles(images):
+    """Returns by how much bars are turned (degrees), from second moments."""
+    images = np.asarray(images, "float64")
+    at = np.arange(images.shape[1]) - images.shape[1] // 2
+    total = images.sum(axis=(1, 2))
+    yy = (images * at[:, None] ** 2).sum(axis=(1, 2)) / total
+    xx = (images * at[None, :] ** 2).sum(axis=(1, 2)) / total
+    xy = (images * at[:, None] * at[None, :]).sum(axis=(1, 2)) / total
+    return np.degrees(np.arctan2(2 * xy, xx - yy) / 2)
+
+
+@pytest.mark.parametrize(("digit", "largest"), [(1, 7.5), (7, 7.5), (0, 15.0), (8, 15)])
+def test_ones_and_sevens_turn_half_as_far(still, monkeypatch, digit, largest):
+    monkeypatch.setattr(augmentation, "SCALE", 0.0)
+    count = 300
+    labels = np.full(count, digit)
+    turned = angles(distorted(bar(count), labels, keras.random.SeedGenerator(2)))
+    # A uniform angle has a standard deviation of largest / sqrt(3).
+    assert np.abs(turned).max() <= largest + 0.5
+    assert turned.std() == pytest.approx(largest / math.sqrt(3), rel=0.1)
+    assert abs(turned.mean()) < 0.2 * largest
+
+
+def test_height_and_width_change_each_by_its_own(still, monkeypatch):
+    monkeypatch.setattr(augmentation, "ANGLE", 0.0)
+    count = 300
+    images = np.zeros((count, 29, 29), "float32")
+    images[:, 7:22, 7:22] = 1  # 15 pixels on either side.
+    moved = distorted(
+        ops.convert_to_tensor(images), np.zeros(count), keras.random.SeedGenerator(3)
+    )
+    heights = np.asarray(moved)[:, :, 14].sum(axis=1) / 15
+    widths = np.asarray(moved)[:, 14, :].sum(axis=1) / 15
+    for sizes in (heights, widths):
+        assert 0.8 < sizes.min() < 0.9 < 1.1 < sizes.max() < 1.2
+        assert sizes.std() == pytest.approx(0.175 / math.sqrt(3), rel=0.1)
+    assert abs(np.corrcoef(heights, widths)[0, 1]) < 0.2
+
+
+def test_without_distortion_images_stay(still, monkeypatch):
+    for name in ("SCALE", "ANGLE", "SMALL_ANGLE"):
+        monkeypatch.setattr(augmentation, name, 0.0)
+    digits = datasets.load("digits")
+    images = (digits.x[:20] / 16.0).astype("float32").reshape(-1, 8, 8)
+    moved = distorted(
+        ops.convert_to_tensor(images), digits.y[:20], keras.random.SeedGenerator(0)
+    )
+    np.testing.assert_allclose(np.asarray(moved), images, atol=1e-5)
+
+
+def test_batches_are_drawn_anew_and_again():
+    digits = datasets.load("digits")
+    x, mean = datasets.scale(digits, "unit"), np.full(64, 0.25, "float32")
+
+    def first(seed, count=2):
+        stream = augmentation.batches(x, digits.y, mean, 10, seed)
+        return [batch for batch, _ in stream.take(count).as_numpy_iterator()]
+
+    one, two = first(0)
+    assert one.shape == (10, 64) and not np.array_equal(one, two)
+    np.testing.assert_array_equal(first(0, 1)[0], one)
+    assert not np.array_equal(first(1, 1)[0], one)
+    assert one.min() >= -0.25 - 1e-6 and one.max() <= 0.75 + 1e-6
+    # It goes on past the samples.
+    stream = augmentation.batches(x[:15], digits.y[:15], mean, 10, 0)
+    assert len(list(stream.take(4))) == 4
+
+
+def test_the_picture_has_digits_before_and_after(tmp_path):
+    digits = datasets.load("digits")
+    path = tmp_path / "digits.png"
+    x = datasets.scale(digits, "unit")
+    assert augmentation.picture(x, digits.y, path).stat().st_size > 10_000
