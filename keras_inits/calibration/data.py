@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_inits.inspection.batches import batches
 from keras_inits.inspection.hooks import LayerCall, observed
-from keras_inits.inspection.layers import kernel_layers
+from keras_inits.inspection.layers import kernel_layers, leaf_layers
 
 
 class Data:
@@ -64,8 +64,9 @@ class Data:
         """Yields, batch by batch, what passes through layers, and the targets.
 
         Args:
-            part: `"inputs"` or `"logits"`, as `LayerCall` has them.
-            watched: The layers; each gets a list of arrays, one for each of its calls.
+            part: `"inputs"`, `"logits"` or `"unit_outputs"`, as `LayerCall` has them.
+            watched: The layers, of which recurrent ones have no logits; each gets a
+                list of arrays, one for each of its calls.
         """
         if part not in self._probes:
             self._probes[part] = _Probe(self._model, part)
@@ -102,7 +103,7 @@ class Data:
 
 
 class _Probe(keras.Model):
-    """Returns what passes through all dense and convolutional layers of a model.
+    """Returns what passes through dense, convolutional and recurrent layers of a model.
 
     It is compiled once, whatever the weights are then: a calibration evaluates a model
     as often as it has layers, and a deep one takes long without that.
@@ -114,6 +115,12 @@ class _Probe(keras.Model):
         self.model = model
         self.part = part
         watched = kernel_layers(model)
+        if part != "logits":
+            watched = [
+                layer
+                for layer in leaf_layers(model)
+                if layer in watched or isinstance(layer, keras.layers.SimpleRNN)
+            ]
         # Out of Keras' sight, which would take them for layers of its own.
         self._watched: Callable[[], list[keras.Layer]] = lambda: watched
         self.built = True

@@ -6,9 +6,17 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_inits.calibration import recurrent
 from keras_inits.calibration.base import calibrate, measure_logits
 from keras_inits.calibration.data import Data
-from keras_inits.calibration.layers import activations, array, input_moments, treatable
+from keras_inits.calibration.layers import (
+    activations,
+    array,
+    input_moments,
+    is_recurrent,
+    treatable,
+)
+from keras_inits.calibration.recurrent import step_moments
 from keras_inits.calibration.registry import register
 from keras_inits.calibration.report import CalibrationReport
 from keras_inits.initializers.elliptical_projection import (
@@ -21,6 +29,9 @@ from keras_inits.inspection.activations import kind_of, name_of
 from keras_inits.inspection.layers import check_model
 from keras_inits.utils.sphere import minimize_on_sphere
 from keras_inits.utils.validation import check_choice, check_real
+
+_MOST_PROJECTIONS = 30
+_SETTLED = 1e-3
 
 _BASES = {"random": RandomEP, "orthogonal": OrthoEP}
 
@@ -52,9 +63,11 @@ def elliptical_projection(
     would move all weights to the inputs that vary most, or least. Weights of inputs
     that do not vary stay as drawn.
 
-    The inputs of a convolution are its channels, at all positions together and without
-    the padding. Where inputs are correlated, the variance of the logits is not quite
-    `pi / 2`: the report has it as measured.
+    A unit of a `SimpleRNN` takes the input of a step and the outputs of the step
+    before, and has one vector of weights for both: with `D` the variances of all of
+    them, over samples and steps, `sum(w**2 D) = pi / 2`, and its bias answers both
+    means. What the outputs are depends on the weights: they are projected again with
+    the variances that they make, until these have settled.
 
     Examples:
     >>> import keras
@@ -67,9 +80,9 @@ def elliptical_projection(
     True
 
     Args:
-        model: A built model; its dense and convolutional layers that end in the
-            logistic function, their own or that of a layer after them, are set in
-            place.
+        model: A built model; its dense, convolutional and `SimpleRNN` layers that end
+            in the logistic function, their own or that of a layer after them, are set
+            in place.
         x: Samples, two or more: an array, or what else the model takes, or a dataset
             of batches such as `tf.data.Dataset` or `keras.utils.PyDataset`.
         base: `"random"` for vectors from `U(-1, 1)` or `"orthogonal"` for orthogonal
@@ -106,9 +119,11 @@ def elliptical_projection(
             return f"its activation is {name_of(activation)}, not sigmoid"
         return None if layer.use_bias else "it has no bias to set the mean with"
 
-    treated, skipped = treatable(model, objection)
+    treated, skipped = treatable(model, objection, recurrent=True)
 
-    def adjust(layer: keras.Layer, layer_seed: int) -> None:
+    def adjust(layer: keras.Layer, layer_seed: int) -> str | None:
+        if is_recurrent(layer):
+            return _project_recurrent(layer, data, draw(logit_std, layer_seed))
         shape = tuple(layer.kernel.shape)
         inputs = input_moments(data, layer)
         variance = by_weight(inputs.variance, shape)
@@ -123,10 +138,41 @@ def elliptical_projection(
         means = by_weight(inputs.mean, shape)
         layer.kernel.assign(weights.reshape(shape))
         layer.bias.assign(-np.sum(array(layer.kernel).reshape(means.shape) * means, 0))
+        return None
 
     measure = measure_logits(data)
     return calibrate(
         "elliptical_projection", model, treated, skipped, adjust, measure, seed, strict
+    )
+
+
+def _project_recurrent(
+    layer: keras.Layer, data: Data, draw: EllipticalProjection
+) -> str | None:
+    """Sets a recurrent layer: with its states as they should be, then as they are."""
+    inputs, units = layer.cell.kernel.shape
+    logit_variance = draw.logit_std**2
+    state_variance = logistic_variance(draw.logit_std)
+    drawn = array(draw((inputs + units, units)))
+    moments = step_moments(data, layer)
+    mean = np.concatenate([moments.mean[:inputs], np.full(units, 0.5)])
+    variance = np.concatenate(
+        [moments.variance[:inputs], np.full(units, state_variance)]
+    )
+    for _ in range(_MOST_PROJECTIONS):
+        vectors = drawn * np.sqrt(state_variance / variance.mean())
+        weights = project(
+            vectors, np.tile(variance[:, None], (1, units)), logit_variance
+        )
+        recurrent.assign(layer, weights, -mean @ weights)
+        moments = step_moments(data, layer)
+        mean, variance = moments.mean, moments.variance
+        reached = variance @ weights**2 / logit_variance
+        if np.max(np.abs(reached - 1)) < _SETTLED:
+            return None
+    return (
+        f"the variances of its states have not settled to {_SETTLED:g} after "
+        f"{_MOST_PROJECTIONS} projections"
     )
 
 

@@ -17,26 +17,34 @@ Objection = Callable[[keras.Layer], str | None]
 
 
 def treatable(
-    model: keras.Layer, objection: Objection = lambda layer: None
+    model: keras.Layer,
+    objection: Objection = lambda layer: None,
+    recurrent: bool = False,
 ) -> tuple[list[keras.Layer], dict[keras.Layer, str]]:
-    """Lists the dense and convolutional layers that a method can treat.
+    """Lists the layers that a method can treat.
 
     Args:
         model: A model.
-        objection: What the method has against a dense or convolutional layer.
+        objection: What the method has against a layer of a kind that it can treat.
+        recurrent: Whether `SimpleRNN` is such a kind, beside dense and convolutional
+            layers.
 
     Returns:
         The layers in order, and those that have weight matrices but cannot be
         treated, each with the reason.
     """
-    kernels = kernel_layers(model)
+    candidates = set(kernel_layers(model))
+    kinds = "Dense or Conv"
+    if recurrent:
+        candidates |= {layer for layer in leaf_layers(model) if is_recurrent(layer)}
+        kinds = "Dense, Conv or SimpleRNN"
     treated: list[keras.Layer] = []
     skipped: dict[keras.Layer, str] = {}
     for layer in leaf_layers(model):
         if not any(len(weight.shape) > 1 for weight in layer.weights):
             continue
-        if layer not in kernels:
-            reason: str | None = f"{type(layer).__name__} is not Dense or Conv"
+        if layer not in candidates:
+            reason: str | None = f"{type(layer).__name__} is not {kinds}"
         elif not layer.trainable:
             reason = "it is frozen: trainable=False"
         else:
@@ -46,6 +54,11 @@ def treatable(
         else:
             skipped[layer] = reason
     return treated, skipped
+
+
+def is_recurrent(layer: keras.Layer) -> bool:
+    """Tells whether a layer is a `SimpleRNN`, whose units have one activation each."""
+    return isinstance(layer, keras.layers.SimpleRNN)
 
 
 def array(tensor: Any) -> np.ndarray:
@@ -71,12 +84,23 @@ def input_moments(data: Data, layer: keras.Layer) -> Moments:
 
 
 def logit_moments(data: Data, treated: Sequence[keras.Layer]) -> list[Moments]:
-    """Measures the logits of each layer, of all its units together."""
-    moments = [Moments(1) for _ in treated]
-    for logits, _ in data.signals("logits", treated):
-        for measured, tensors in zip(moments, logits, strict=True):
+    """Measures the logits of each layer, of all its units together.
+
+    Those of a recurrent layer are of all its steps.
+    """
+    from keras_inits.calibration import recurrent
+
+    measured_of = {layer: Moments(1) for layer in treated}
+    unrolled = [layer for layer in treated if is_recurrent(layer)]
+    others = [layer for layer in treated if not is_recurrent(layer)]
+    for logits, _ in data.signals("logits", others) if others else ():
+        for layer, tensors in zip(others, logits, strict=True):
             for tensor in tensors:
-                measured.update(array(tensor).reshape(-1, 1))
+                measured_of[layer].update(array(tensor).reshape(-1, 1))
+    for layer in unrolled:
+        for rows in recurrent.logits(data, layer):
+            measured_of[layer].update(rows.reshape(-1, 1))
+    moments = [measured_of[layer] for layer in treated]
     for layer, measured in zip(treated, moments, strict=True):
         if not np.isfinite(measured.variance[0]):
             raise ValueError(

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_inits.calibration.base import calibrate, measure_logits
 from keras_inits.calibration.data import Data
-from keras_inits.calibration.layers import logit_moments, treatable
+from keras_inits.calibration.layers import is_recurrent, logit_moments, treatable
 from keras_inits.calibration.registry import register
 from keras_inits.calibration.report import CalibrationReport
 from keras_inits.inspection.layers import check_model
@@ -29,7 +29,8 @@ def lsuv(
     Each kernel starts orthogonal, with biases of 0. Then, from the first layer to the
     last, `W` is divided by the standard deviation of the layer's logits over all
     samples and units, until their variance is within `tol` of 1. The logits are what
-    the activation is given.
+    the activation is given; those of a `SimpleRNN` are of all steps, and both its
+    kernels are divided.
 
     Examples:
     >>> import keras
@@ -42,7 +43,8 @@ def lsuv(
     1.0
 
     Args:
-        model: A built model; its dense and convolutional layers are set in place.
+        model: A built model; its dense, convolutional and `SimpleRNN` layers are set in
+            place.
         x: Samples, two or more: an array, or what else the model takes, or a dataset
             of batches such as `tf.data.Dataset` or `keras.utils.PyDataset`.
         tol: How far the variance may be from 1. Defaults to `0.05`.
@@ -72,14 +74,19 @@ def lsuv(
     max_iter = int(check_real("max_iter", max_iter, least=1))
     check_model(model)
     data = Data(model, x)
-    treated, skipped = treatable(model)
+    treated, skipped = treatable(model, recurrent=True)
 
     def adjust(layer: keras.Layer, layer_seed: int) -> str | None:
+        cell = layer.cell if is_recurrent(layer) else layer
+        kernels = [cell.kernel]
+        if is_recurrent(layer):
+            kernels.append(cell.recurrent_kernel)
         if orthogonal:
-            start = keras.initializers.Orthogonal(seed=layer_seed)
-            layer.kernel.assign(start(layer.kernel.shape, layer.kernel.dtype))
+            for number, kernel in enumerate(kernels):
+                start = keras.initializers.Orthogonal(seed=layer_seed + number)
+                kernel.assign(start(kernel.shape, kernel.dtype))
             if layer.use_bias:
-                layer.bias.assign(np.zeros(layer.bias.shape))
+                cell.bias.assign(np.zeros(cell.bias.shape))
         for _ in range(max_iter + 1):
             variance = logit_moments(data, [layer])[0].variance[0]
             if variance == 0:
@@ -89,7 +96,8 @@ def lsuv(
                 )
             if abs(variance - 1) < tol:
                 return None
-            layer.kernel.assign(layer.kernel / variance**0.5)
+            for kernel in kernels:
+                kernel.assign(kernel / variance**0.5)
         return f"its variance is not within {tol:g} of 1 after {max_iter} steps"
 
     measure = measure_logits(data)
