@@ -124,8 +124,10 @@ class _Probe(keras.Model):
         # Out of Keras' sight, which would take them for layers of its own.
         self._watched: Callable[[], list[keras.Layer]] = lambda: watched
         self.built = True
-        # XLA takes longer to compile than it saves; JAX compiles by nothing else.
-        self.compile(jit_compile=keras.backend.backend() == "jax")
+        # XLA takes longer to compile than it saves; JAX compiles by nothing else, and
+        # TensorFlow has grouped convolutions by nothing else on every CPU.
+        grouped = any(getattr(layer, "groups", 1) > 1 for layer in watched)
+        self.compile(jit_compile=grouped or keras.backend.backend() == "jax")
 
     @property
     def watched(self) -> list[keras.Layer]:
