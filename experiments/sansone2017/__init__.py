@@ -1,7 +1,7 @@
 """Sansone & De Natale (2017): networks of logistic units."""
 
 from experiments.experiment import Experiment
-from experiments.sansone2017 import mnist_report, theory, xor
+from experiments.sansone2017 import copy_memory, mnist_report, theory, xor
 from experiments.sansone2017.mnist import Cell
 from experiments.sansone2017.start import Start
 
@@ -71,6 +71,27 @@ EXPERIMENTS = (
             "smoke": [Cell((30, 20, 10), 200, watched=True, seeds=2, dataset="digits")],
             "desk": [Cell(_NARROWER, 40_000, watched=True)],
             "paper": [Cell(_PYRAMID, mnist_report.ITERATIONS, watched=True)],
+        },
+    ),
+    Experiment(
+        "sansone-copy",
+        "copy memory, logistic recurrent networks beside LSTM",
+        f"{_SOURCE}, Figure 8",
+        copy_memory.report,
+        {
+            "smoke": [
+                copy_memory.Cell("logistic", 10, 5, 400, seeds=2),
+                copy_memory.Cell("lstm", 6, 5, 400, seeds=2),
+            ],
+            # A third of the delay and half of the units.
+            "desk": [
+                copy_memory.Cell("logistic", 50, 30, 20_000),
+                copy_memory.Cell("lstm", 26, 30, 20_000),
+            ],
+            "paper": [
+                copy_memory.Cell("logistic", 100),
+                copy_memory.Cell("lstm", 52),
+            ],
         },
     ),
 )

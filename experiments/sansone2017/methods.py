@@ -31,7 +31,7 @@ the entropy; "true optimum" takes it from the entropy itself.
 PAPER = METHODS[:6]
 """Those that the paper compares."""
 
-_DRAWS: dict[str, Callable[..., keras.Initializer]] = {
+DRAWS: dict[str, Callable[..., keras.Initializer]] = {
     "lecun": Lecun98Uniform,
     "glorot": keras.initializers.GlorotUniform,
     "ortho": keras.initializers.Orthogonal,
@@ -40,6 +40,7 @@ _DRAWS: dict[str, Callable[..., keras.Initializer]] = {
     "random+EP, true optimum": RandomEP,
     "yilmaz_poli": YilmazPoli,
 }
+"""What draws the kernels of a method, but for `lsuv`, which measures."""
 
 
 def initialize(model: keras.Model, method: str, x: np.ndarray, seed: int) -> None:
@@ -74,7 +75,7 @@ def initialize(model: keras.Model, method: str, x: np.ndarray, seed: int) -> Non
         std = entropy.best_std()
     of_logistic = entropy.moments(0.0, std)
     for layer, layer_seed in zip(layers, seeds, strict=True):
-        draw = _DRAWS[method]
+        draw = DRAWS[method]
         options: dict[str, Any] = {"seed": layer_seed}
         if method == "yilmaz_poli" and kind_of(layer.activation) != "logistic":
             draw = keras.initializers.GlorotUniform

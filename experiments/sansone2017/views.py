@@ -69,7 +69,12 @@ Lines = dict[str, dict[int, list[float]]]
 """By method and iteration, the values of all seeds."""
 
 
-def learning_curves(panels: Mapping[str, Lines], across: str, path: Path) -> Path:
+def learning_curves(
+    panels: Mapping[str, Lines],
+    across: str,
+    path: Path,
+    level: tuple[str, float] | None = None,
+) -> Path:
     """Draws quantities over iterations: mean of each method, and its standard error.
 
     Args:
@@ -77,12 +82,15 @@ def learning_curves(panels: Mapping[str, Lines], across: str, path: Path) -> Pat
             what is `(log)` on a logarithmic scale.
         across: What the horizontal axis is.
         path: The PNG file to write.
+        level: What is drawn beside them at one height, and at which. Defaults to
+            nothing.
     """
     figure = Figure(figsize=(3.9 * len(panels) + 2.2, 3.4), layout="constrained")
     drawn = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (title, lines) in zip(drawn, panels.items(), strict=True):
-        for method, color in COLORS.items():
-            points = sorted(lines.get(method, {}))
+        for method in lines:
+            color = COLORS.get(method, "k")
+            points = sorted(lines[method])
             values = [np.array(lines[method][point]) for point in points]
             mean = np.array([of.mean() for of in values])
             error = np.array(
@@ -92,6 +100,8 @@ def learning_curves(panels: Mapping[str, Lines], across: str, path: Path) -> Pat
             axes.fill_between(
                 points, mean - error, mean + error, color=color, alpha=0.15, lw=0
             )
+        if level is not None:
+            axes.axhline(level[1], color="0.5", ls=":", label=level[0])
         axes.set_title(title, loc="left", fontsize=10)
         if "(log)" in title:
             axes.set_yscale("log")

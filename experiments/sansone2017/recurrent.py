@@ -1,0 +1,101 @@
+"""Sansone & De Natale (2017): recurrent networks of logistic units (Figure 9)."""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+
+from experiments.sansone2017 import entropy
+from experiments.sansone2017.methods import DRAWS, METHODS
+from keras_inits import calibration
+from keras_inits.utils.validation import unknown
+
+
+def network(
+    characters: int, units: int, kind: str, dropout: float = 0.0
+) -> keras.Sequential:
+    """Builds embedding, recurrent layer and softmax, of sequences of any length.
+
+    Args:
+        characters: Size of the dictionary.
+        units: Units of the recurrent layer, and size of the embedding.
+        kind: `"logistic"` or `"lstm"`.
+        dropout: Part of what enters and leaves the recurrent layer that is dropped, as
+            Zaremba et al. (2014) do it: never between steps.
+    """
+    recurrent = {
+        "logistic": lambda: keras.layers.SimpleRNN(
+            units, "sigmoid", return_sequences=True
+        ),
+        "lstm": lambda: keras.layers.LSTM(units, return_sequences=True),
+    }[kind]()
+    between = [keras.layers.Dropout(dropout)] if dropout else []
+    after = [keras.layers.Dropout(dropout)] if dropout else []
+    return keras.Sequential(
+        [
+            keras.Input((None,), dtype="int32"),
+            keras.layers.Embedding(characters, units),
+            *between,
+            recurrent,
+            *after,
+            keras.layers.Dense(characters, "softmax"),
+        ]
+    )
+
+
+def initialize(model: keras.Sequential, method: str, x: np.ndarray, seed: int) -> None:
+    """Sets a logistic network as a method has it.
+
+    The embedding, a linear layer of one-hot inputs, is Glorot's under all methods, of
+    variance 1 a row's entries: what a method is for begins behind it. Kernel, recurrent
+    kernel and output are drawn by the method; under the elliptical projection a unit
+    has one vector of weights for input and state (`calibration.elliptical_projection`),
+    and the output layer that of section 6 for inputs that are logistic.
+
+    Args:
+        model: From `network`, of kind `"logistic"`; set in place.
+        method: One of `METHODS`.
+        x: Sequences that it is going to be trained on.
+        seed: A seed.
+
+    Raises:
+        ValueError: If there is no such method.
+    """
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    embedding, recurrent, output = (layer for layer in model.layers if layer.weights)
+    seeds = np.random.SeedSequence(seed).generate_state(4).tolist()
+    # Rows of variance 1: the inputs of the recurrent layer are of one size.
+    embedding.embeddings.assign(
+        keras.random.uniform(
+            embedding.embeddings.shape, -math.sqrt(3), math.sqrt(3), seed=seeds[0]
+        )
+    )
+    for layer in (recurrent.cell, output):
+        layer.bias.assign(np.zeros(layer.bias.shape))
+    std = entropy.BOUND_STD
+    if method == "random+EP, true optimum":
+        std = entropy.best_std()
+    if method == "lsuv":
+        calibration.lsuv(model, x, seed=seeds[1])
+        return
+    options: dict[str, Any] = {"logit_std": std} if "EP" in method else {}
+    draw = DRAWS[method]
+    if "EP" in method:
+        base = "orthogonal" if method.startswith("ortho") else "random"
+        calibration.elliptical_projection(model, x, base, std, seed=seeds[1])
+    else:
+        for kernel, kernel_seed in (
+            (recurrent.cell.kernel, seeds[1]),
+            (recurrent.cell.recurrent_kernel, seeds[2]),
+        ):
+            kernel.assign(draw(seed=kernel_seed)(kernel.shape))
+    if method == "yilmaz_poli":  # It is for logistic units.
+        draw = keras.initializers.GlorotUniform
+    kernel = keras.ops.convert_to_numpy(
+        draw(seed=seeds[3], **options)(output.kernel.shape)
+    )
+    output.kernel.assign(kernel)
+    if "EP" in method:
+        output.bias.assign(-0.5 * kernel.sum(axis=0))
