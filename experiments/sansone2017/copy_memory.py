@@ -245,8 +245,9 @@ def report(results: Results, folder: Path) -> list[Part]:
         f"{ITERATIONS:,}, T = 100, 100 units, LSTM of 52), {SAMPLES} sequences to "
         f"train on and as many to test on, seeds 0 to {cell.seeds - 1}. The memoryless "
         f"strategy has a perplexity of exp(3 ln 8 / (T + 6)) = {line:.3f}. LSTM starts "
-        "as Keras has it. The paper counts some 32,000 parameters; embedding, recurrent "
-        "layer and output of its Figure 9 have 22,000 with its numbers of units.",
+        "as Keras has it. The paper counts some 32,000 parameters; embedding, "
+        "recurrent layer and output of its Figure 9 have 22,000 with its numbers of "
+        "units.",
     ]
 
 
