@@ -37,8 +37,12 @@ def test_a_table_of_runs_that_were_recorded_by_hand(tmp_path, record):
     record(ledger, Cell("mnist"), "proposed", [86.0, 88.0, 87.0])
     record(ledger, Cell("fashion_mnist", "gelu"), "rai", [34.25])
     shown, written = publish("lee-table2", "desk", tmp_path)
-    assert [len(table.rows) for table in shown] == [5, 5]
-    assert shown[0].rows[-1][:2] == ["relu", "87.0 ± 1.0\n86.7 (+0.3) ✓"]
+    claims, mnist, fashion, by_method = shown
+    assert [len(table.rows) for table in (mnist, fashion, by_method)] == [5, 5, 5]
+    # Of one method only that it trains can be judged, and of one row of ten.
+    ((_, measured, held),) = claims.rows
+    assert held == "open" and "(1 of 10 rows have been run)" in measured
+    assert mnist.rows[-1][:2] == ["relu", "87.0 ± 1.0\n86.7 (+0.3) ✓"]
     assert names(written) == [
         "curves.png",
         "report.md",
@@ -72,7 +76,8 @@ def test_the_order_is_shown_where_all_methods_were_run(tmp_path, record):
     for method in METHODS:
         record(ledger, Cell("mnist"), method, [86.0, 88.0])
     shown, _ = publish("lee-table2", "paper", tmp_path)
-    assert [table.title for table in shown][2:] == ["Who wins each row"]
+    titles = [table.title for table in shown]
+    assert titles[3:] == ["Published numbers, by method", "Who wins each row"]
 
 
 def test_epochs_and_seeds_are_those_asked_for(tmp_path, record):
@@ -147,7 +152,8 @@ def test_figure_3_of_runs_that_were_recorded_by_hand(tmp_path, record):
         if cell.widths != (4,):
             record(ledger, cell, "proposed", [80.0, 90.0])
             record(ledger, cell, "he", [10.0, 90.0])
-    (table, trained), written = publish("lee-fig3", "smoke", tmp_path)
+    (claims, table, trained), written = publish("lee-fig3", "smoke", tmp_path)
+    assert "trains at all depths" in claims.rows[0][0] and claims.rows[0][2] == "open"
     assert [row[:2] for row in table.rows] == [
         ["digits, depth 1, 10 units a layer", "85.0 ± 7.1"],
         ["digits, depth 5, 10 units a layer", "85.0 ± 7.1"],
