@@ -158,8 +158,8 @@ def numbers(
         >>> from experiments.lee2024.cells import table2
         >>> for number in numbers(table2(), 2, seeds=5, above=12.5):
         ...     print(number.name)
-        mnist, gelu, 10-6x120, zero
-        fashion_mnist, relu, 10-6x120, proposed
+        mnist, selu, 10-6x120, zero
+        fashion_mnist, selu, 10-6x120, zero
     """
     printed = [
         PlainFit(replace(cell, methods=(method,), seeds=seeds, protocols=(Protocol(),)))
