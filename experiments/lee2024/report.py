@@ -36,11 +36,12 @@ def _table(experiment: str, judge: Judge, results: Results, folder: Path) -> lis
     parts: list[Part | None] = [sentence, *_claims(judge, ours), *beside]
     parts += [comparison.winners(rows), other_choices(ours, experiment)]
     deep = {
-        f"{cell.dataset}, {cell.activation}": _by_method(ours, cell)
+        f"{cell.dataset}, {cell.activation}": lines
         for cell in ours.cells
-        if not cell.reported
+        for lines in [_by_method(ours, cell)]
+        if lines and not cell.reported
     }
-    if any(deep.values()):
+    if deep:
         parts.append(panels.curves(deep, "epoch", folder / "curves.png"))
     return [*(part for part in parts if part), _protocol(ours)]
 
