@@ -174,9 +174,10 @@ def test_every_member_drops_units_of_its_own():
         build, [{"initializer": "ones", "seed": s} for s in (0, 1, 0)]
     )
     one, other, again = np.moveaxis(population(DATA[build], training=True), 1, 0)
-    assert np.any(one != other) and np.all(one == again)
+    # Members of one seed differ by rounding, where their place among others decides it.
+    assert not np.allclose(one, other) and np.allclose(one, again, 1e-5)
     calm = np.moveaxis(population(DATA[build], training=False), 1, 0)
-    assert np.all(calm[0] == calm[2]) and np.any(calm[0] != one)
+    assert np.allclose(calm[0], calm[2], 1e-5) and not np.allclose(calm[0], one)
 
 
 @pytest.mark.parametrize("build", [dense, dropout])

@@ -69,7 +69,10 @@ def assert_alike(population, plain):
     for own, alone in zip(member.variables, plain.variables, strict=True):
         if "seed" not in alone.path:  # A member begins its generators anew.
             np.testing.assert_allclose(
-                ops.convert_to_numpy(own), ops.convert_to_numpy(alone), rtol=1e-5
+                ops.convert_to_numpy(own),
+                ops.convert_to_numpy(alone),
+                rtol=1e-5,
+                atol=1e-7,
             )
 
 
