@@ -12,17 +12,13 @@ from keras_inits import calibration
 from keras_inits.utils.validation import unknown
 
 
-def network(
-    characters: int, units: int, kind: str, dropout: float = 0.0
-) -> keras.Sequential:
+def network(characters: int, units: int, kind: str) -> keras.Sequential:
     """Builds embedding, recurrent layer and softmax, of sequences of any length.
 
     Args:
         characters: Size of the dictionary.
         units: Units of the recurrent layer, and size of the embedding.
         kind: `"logistic"` or `"lstm"`.
-        dropout: Part of what enters and leaves the recurrent layer that is dropped, as
-            Zaremba et al. (2014) do it: never between steps.
     """
     recurrent = {
         "logistic": lambda: keras.layers.SimpleRNN(
@@ -30,15 +26,11 @@ def network(
         ),
         "lstm": lambda: keras.layers.LSTM(units, return_sequences=True),
     }[kind]()
-    between = [keras.layers.Dropout(dropout)] if dropout else []
-    after = [keras.layers.Dropout(dropout)] if dropout else []
     return keras.Sequential(
         [
             keras.Input((None,), dtype="int32"),
             keras.layers.Embedding(characters, units),
-            *between,
             recurrent,
-            *after,
             keras.layers.Dense(characters, "softmax"),
         ]
     )
@@ -47,8 +39,8 @@ def network(
 def initialize(model: keras.Sequential, method: str, x: np.ndarray, seed: int) -> None:
     """Sets a logistic network as a method has it.
 
-    The embedding, a linear layer of one-hot inputs, is Glorot's under all methods, of
-    variance 1 a row's entries: what a method is for begins behind it. Kernel, recurrent
+    The embedding, a linear layer of one-hot inputs, has uniform entries of variance 1
+    under all methods: what a method is for begins behind it. Kernel, recurrent
     kernel and output are drawn by the method; under the elliptical projection a unit
     has one vector of weights for input and state (`calibration.elliptical_projection`),
     and the output layer that of section 6 for inputs that are logistic.
@@ -66,7 +58,6 @@ def initialize(model: keras.Sequential, method: str, x: np.ndarray, seed: int) -
         raise unknown("method", method, METHODS)
     embedding, recurrent, output = (layer for layer in model.layers if layer.weights)
     seeds = np.random.SeedSequence(seed).generate_state(4).tolist()
-    # Rows of variance 1: the inputs of the recurrent layer are of one size.
     embedding.embeddings.assign(
         keras.random.uniform(
             embedding.embeddings.shape, -math.sqrt(3), math.sqrt(3), seed=seeds[0]

@@ -56,17 +56,16 @@ def logits(data: Data, layer: keras.layers.SimpleRNN) -> Iterator[np.ndarray]:
 
 
 def assign(
-    layer: keras.layers.SimpleRNN, weights: np.ndarray, bias: np.ndarray | None
+    layer: keras.layers.SimpleRNN, weights: np.ndarray, bias: np.ndarray
 ) -> None:
     """Sets the weights of a layer.
 
     Args:
         layer: The layer.
         weights: `(inputs + units, units)`, those of the inputs first.
-        bias: `(units,)`; `None` if the layer has none.
+        bias: `(units,)`.
     """
     inputs = layer.cell.kernel.shape[0]
     layer.cell.kernel.assign(weights[:inputs])
     layer.cell.recurrent_kernel.assign(weights[inputs:])
-    if bias is not None:
-        layer.cell.bias.assign(bias)
+    layer.cell.bias.assign(bias)
