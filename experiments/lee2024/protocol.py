@@ -56,7 +56,8 @@ class Protocol:
         gsm: Whether the first and the last layer have the forms that GSM gives them,
             `"positions"`, or all layers that of the middle ones, `"middle"`; or that
             too, with a submatrix from the initializer of `he`, `"he_submatrix"`: twice
-            the variance, as the submatrix has half of the inputs.
+            the variance, as the submatrix has half of the inputs. A single layer has
+            no pairs: it is that initializer's, but for `"middle"`.
         learning_rate: Of Adam.
         batch_size: Samples in a batch.
         drop_remainder: Whether the last, smaller batch of an epoch is left out.
@@ -99,6 +100,8 @@ class Protocol:
                 unused.update(_OF_METHODS)
         last = "same" if self._method_has_the_last(depth) else "glorot_uniform"
         fields = vars(self) | {"output": last}
+        if depth == 0 and self.gsm == "he_submatrix":
+            fields["gsm"] = "he"  # There are no pairs.
         return {name: fields[name] for name in fields if name not in unused}
 
     def build(
@@ -144,8 +147,9 @@ class Protocol:
             "gsm": GSM,
         }[method]
         if method == "gsm" and self.gsm == "he_submatrix":
-            he = keras.initializers.get(self.he)
-            initializer = functools.partial(GSM, submatrix=he)
+            he = functools.partial(keras.initializers.get, self.he)
+            paired = functools.partial(GSM, submatrix=he())
+            initializer = paired if layers > 1 else he
         kernels = [initializer] * layers
         if method == "gsm" and self.gsm == "positions":
             ends = (functools.partial(GSM, p) for p in ("first", "last"))

@@ -371,6 +371,18 @@ def test_gsm_may_have_a_submatrix_from_he():
     assert "he" not in dataclasses.replace(protocol, gsm="middle").of("gsm", 2)
 
 
+def test_gsm_without_pairs_is_he():
+    protocol = dataclasses.replace(BASE, gsm="he_submatrix", he="he_uniform")
+    (layer,) = build("gsm", protocol, hidden=(), features=400).layers
+    assert isinstance(layer.kernel_initializer, keras.initializers.HeUniform)
+    # A description tells it from networks that started from pairs.
+    assert protocol.of("gsm", 0)["gsm"] == "he"
+    assert protocol.of("gsm", 1)["gsm"] == "he_submatrix"
+    assert "gsm" not in dataclasses.replace(protocol, output="glorot_uniform").of(
+        "gsm", 0
+    )
+
+
 @pytest.mark.parametrize("hidden", [(), (6,), (6, 8), (6, 8, 6)])
 def test_gsm_may_have_the_form_of_the_middle_throughout(hidden):
     model = build("gsm", dataclasses.replace(BASE, gsm="middle"), hidden)
