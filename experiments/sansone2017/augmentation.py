@@ -1,13 +1,17 @@
 """Distorted digits: elastic distortion, rotation and scaling (section 6.3)."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 from matplotlib.figure import Figure
+
+from keras_inits.population import SeedBatches
+from keras_inits.population.batches import PER_SEED
 
 SIGMA, ALPHA = 5.5, 37.0
 """Of the elastic distortion: standard deviation of the Gaussian, and factor."""
@@ -22,7 +26,7 @@ _SMALL = (1, 7)
 _REACH = 3 * SIGMA  # Where the Gaussian is cut off.
 
 
-def elastic_field(count: int, size: int, seed: keras.random.SeedGenerator) -> tf.Tensor:
+def elastic_field(count: int, size: int, seed: keras.random.SeedGenerator) -> Any:
     """Draws displacements of pixels, `(count, size, size, 2)`.
 
     As Simard et al. (2003) define them: for each image and direction uniform numbers
@@ -49,9 +53,7 @@ def elastic_field(count: int, size: int, seed: keras.random.SeedGenerator) -> tf
     return ALPHA * ops.transpose(field, (1, 2, 3, 0))
 
 
-def distorted(
-    images: tf.Tensor, labels: tf.Tensor, seed: keras.random.SeedGenerator
-) -> tf.Tensor:
+def distorted(images: Any, labels: Any, seed: keras.random.SeedGenerator) -> Any:
     """Distorts images: each anew, in one step of linear interpolation.
 
     Args:
@@ -61,7 +63,7 @@ def distorted(
     """
     count, size = images.shape[0], images.shape[1]
 
-    def drawn(low: float, high: float) -> tf.Tensor:
+    def drawn(low: float, high: float) -> Any:
         return keras.random.uniform((count, 1, 1), low, high, seed=seed)
 
     labels = ops.reshape(ops.convert_to_tensor(labels), (count, 1, 1))
@@ -77,43 +79,66 @@ def distorted(
     from_y = (cos * y - sin * x) / heights + field[..., 0]
     from_x = (sin * y + cos * x) / widths + field[..., 1]
     middle = (size - 1) / 2
-    index = ops.broadcast_to(
-        ops.reshape(ops.arange(count, dtype="float32"), (count, 1, 1)), from_y.shape
-    )
+    index = ops.reshape(ops.arange(count, dtype="float32"), (count, 1, 1))
+    index = index + ops.zeros_like(from_y)
     coordinates = ops.stack([index, from_y + middle, from_x + middle])
     return ops.image.map_coordinates(images, coordinates, order=1, fill_mode="constant")
 
 
-def batches(
-    x: np.ndarray, y: np.ndarray, mean: np.ndarray, batch_size: int, seed: int
-) -> tf.data.Dataset:
-    """Returns batches of distorted digits, without end: all networks see the same.
+class DistortedBatches(SeedBatches):
+    """Batches of digits, of which each is distorted anew every time that it is seen.
+
+    As in `SeedBatches` what a seed sees depends on the seed and the epoch alone. An
+    epoch ends with its last whole batch.
 
     Args:
         x: Digits in [0, 1], `(samples, pixels)`, square.
         y: Their classes.
+        seeds: The distinct seeds, in the order in which the members name them first.
+        samples: One array of indices a seed, as for `SeedBatches`.
+        batch_size: Samples of each seed in a batch.
         mean: Of each pixel, which is subtracted after the distortion.
-        batch_size: Samples of a batch.
-        seed: Of order and distortions.
     """
-    size = math.isqrt(x.shape[1])
-    generator = keras.random.SeedGenerator(seed)
 
-    def distort(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        moved = distorted(
-            tf.ensure_shape(images, (batch_size, size, size)), labels, generator
-        )
-        return tf.reshape(moved, (batch_size, size * size)) - mean, labels
+    def __init__(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        seeds: Sequence[int],
+        samples: np.ndarray,
+        batch_size: int,
+        mean: np.ndarray,
+    ) -> None:
+        """Has what draws the distortions of each seed."""
+        self._draws = [keras.random.SeedGenerator(seed) for seed in seeds]
+        self._mean = ops.convert_to_tensor(mean, "float32")
+        super().__init__(x, y, seeds, samples, batch_size, drop_remainder=True)
 
-    images = x.reshape(-1, size, size)
-    return (
-        tf.data.Dataset.from_tensor_slices((images, y))
-        .shuffle(len(x), seed=seed)
-        .repeat()
-        .batch(batch_size, drop_remainder=True)
-        .map(distort, num_parallel_calls=1, deterministic=True)
-        .prefetch(2)
-    )
+    def start_epoch(self, epoch: int) -> None:
+        """Draws the order of an epoch, and where its distortions begin."""
+        super().start_epoch(epoch)
+        for seed, draw in zip(self.seeds, self._draws, strict=True):
+            (start,) = np.random.SeedSequence((seed, epoch)).generate_state(1)
+            draw.state.assign([start, 0])
+
+    def __getitem__(self, index: int) -> Any:
+        """Returns one batch."""
+        return self._distorted(*super().__getitem__(index))
+
+    def to_tensorflow(self) -> Any:
+        """Returns a `tf.data.Dataset` of the same batches."""
+        return super().to_tensorflow().map(self._distorted).prefetch(2)
+
+    def _distorted(self, inputs: dict[str, Any], labels: Any) -> Any:
+        pixels = self.x.shape[1]
+        size = math.isqrt(pixels)
+        count = min(self.batch_size, self.samples.shape[1])
+        of_seeds = []
+        for place, draw in enumerate(self._draws):
+            images = ops.reshape(inputs[PER_SEED][:, place], (count, size, size))
+            moved = distorted(images, labels[:, place], draw)
+            of_seeds.append(ops.reshape(moved, (count, pixels)) - self._mean)
+        return {PER_SEED: ops.stack(of_seeds, axis=1)}, labels
 
 
 def picture(x: np.ndarray, y: np.ndarray, path: Path) -> Path:

@@ -9,6 +9,7 @@ import numpy as np
 
 from experiments.engine import datasets, trainer
 from experiments.engine.ledger import Ledger
+from experiments.sansone2017.augmentation import DistortedBatches
 from experiments.sansone2017.methods import METHODS, initialize, network
 from keras_inits import DeadUnitMonitor, Population
 from keras_inits.population import ENGINE, SeedBatches
@@ -28,6 +29,7 @@ class Cell:
         hidden: Units of each hidden layer.
         iterations: Steps of 50 samples, as many whole epochs as they make.
         dropout: Part of the outputs of each hidden layer that is dropped.
+        distorted: Whether digits are distorted anew in every epoch.
         watched: Whether mean and standard deviation of each layer's outputs are kept.
         methods: Those to compare.
         seeds: Number of seeds, each with weights and an order of its own.
@@ -37,6 +39,7 @@ class Cell:
     hidden: tuple[int, ...]
     iterations: int
     dropout: float = 0.0
+    distorted: bool = False
     watched: bool = False
     methods: tuple[str, ...] = METHODS
     seeds: int = 4
@@ -51,7 +54,11 @@ class Cell:
     def name(self) -> str:
         """What it is, in a few words."""
         dropped = f", dropout {self.dropout:g}" if self.dropout else ""
-        return f"{self.dataset}, {self.shape}{dropped}, {self.iterations} iterations"
+        distorted = ", distorted" if self.distorted else ""
+        return (
+            f"{self.dataset}, {self.shape}{dropped}{distorted}, "
+            f"{self.iterations} iterations"
+        )
 
     @property
     def samples(self) -> int:
@@ -62,7 +69,7 @@ class Cell:
     @property
     def iterations_per_epoch(self) -> int:
         """Steps of an epoch."""
-        return -(-self.samples // BATCH)
+        return self.samples // BATCH
 
     @property
     def rows_per_run(self) -> int:
@@ -76,6 +83,7 @@ class Cell:
             "dataset": self.dataset,
             "hidden": self.shape,
             "dropout": self.dropout,
+            "distorted": self.distorted,
             "watched": self.watched,
             "method": method,
             "epochs": self.rows_per_run,
@@ -134,10 +142,13 @@ class Cell:
 
         def batches(seeds: Sequence[int]) -> tuple[Any, Any]:
             samples = np.tile(train, (len(seeds), 1))
-            return SeedBatches(x, y, seeds, samples, BATCH), (
-                x[validation],
-                y[validation],
-            )
+            trained: SeedBatches
+            if self.distorted:
+                digits = scaled["train"]
+                trained = DistortedBatches(digits, y, seeds, samples, BATCH, mean)
+            else:
+                trained = SeedBatches(x, y, seeds, samples, BATCH, drop_remainder=True)
+            return trained, (x[validation], y[validation])
 
         callbacks: list[keras.callbacks.Callback] = [Testing(x_test, y_test)]
         if self.watched:

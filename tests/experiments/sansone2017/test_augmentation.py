@@ -9,7 +9,13 @@ from keras import ops
 
 from experiments.engine import datasets
 from experiments.sansone2017 import augmentation
-from experiments.sansone2017.augmentation import ALPHA, SIGMA, distorted, elastic_field
+from experiments.sansone2017.augmentation import (
+    ALPHA,
+    SIGMA,
+    DistortedBatches,
+    distorted,
+    elastic_field,
+)
 
 
 def test_fields_are_smooth_and_of_the_size_that_theory_gives():
@@ -98,22 +104,49 @@ def test_without_distortion_images_stay(still, monkeypatch):
     np.testing.assert_allclose(np.asarray(moved), images, atol=1e-5)
 
 
-def test_batches_are_drawn_anew_and_again():
+MEAN = np.full(64, 0.25, "float32")
+
+
+def batches(seeds, epoch=0, count=25):
     digits = datasets.load("digits")
-    x, mean = datasets.scale(digits, "unit"), np.full(64, 0.25, "float32")
+    x, samples = datasets.scale(digits, "unit"), np.tile(np.arange(count), (9, 1))
+    data = DistortedBatches(x, digits.y, seeds, samples[: len(seeds)], 10, MEAN)
+    data.start_epoch(epoch)
+    return data
 
-    def first(seed, count=2):
-        stream = augmentation.batches(x, digits.y, mean, 10, seed)
-        return [batch for batch, _ in stream.take(count).as_numpy_iterator()]
 
-    one, two = first(0)
-    assert one.shape == (10, 64) and not np.array_equal(one, two)
-    np.testing.assert_array_equal(first(0, 1)[0], one)
-    assert not np.array_equal(first(1, 1)[0], one)
-    assert one.min() >= -0.25 - 1e-6 and one.max() <= 0.75 + 1e-6
-    # It goes on past the samples.
-    stream = augmentation.batches(x[:15], digits.y[:15], mean, 10, 0)
-    assert len(list(stream.take(4))) == 4
+def inputs(data):
+    return [np.asarray(batch["per_seed"]) for batch, _ in map(data.__getitem__, (0, 1))]
+
+
+def test_what_a_seed_sees_depends_on_seed_and_epoch_alone():
+    first, second = inputs(batches([3, 5]))
+    assert first.shape == second.shape == (10, 2, 64)
+    for again, alone in zip((first, second), inputs(batches([5])), strict=True):
+        np.testing.assert_allclose(again[:, 1], alone[:, 0], atol=1e-6)
+    # Another epoch has another order, and other distortions of the same digit.
+    one, other = (batches([5], epoch) for epoch in (0, 1))
+    assert not np.allclose(inputs(one)[0], inputs(other)[0])
+    for data in (one, other):
+        data._order = np.zeros((1, 25), int)  # The same digit throughout.
+    (seen, _), (later, _) = inputs(one), inputs(other)
+    assert min(np.abs(np.diff(seen, axis=0)).max(axis=-1)) > 0.1
+    assert np.abs(seen - later).max(axis=-1).min() > 0.1
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.data")
+def test_tensorflow_has_the_same_batches():
+    data, again = batches([3, 5]), batches([3, 5])
+    stream = data.to_tensorflow()
+    for epoch in (0, 1):
+        for each in (data, again):
+            each.start_epoch(epoch)
+        pairs = zip(stream, map(again.__getitem__, (0, 1)), strict=True)
+        for (x, y), (x_again, y_again) in pairs:
+            np.testing.assert_allclose(
+                x["per_seed"], x_again["per_seed"], rtol=0, atol=1e-5
+            )
+            np.testing.assert_array_equal(y, y_again)
 
 
 def test_the_picture_has_digits_before_and_after(tmp_path):

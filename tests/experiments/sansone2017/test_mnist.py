@@ -30,7 +30,7 @@ def test_a_fixed_sixth_of_the_train_part_validates():
     cell = Cell((800,), 900_000)
     assert (cell.samples, cell.iterations_per_epoch) == (50_000, 1000)
     assert cell.rows_per_run == 900
-    assert (CELL.samples, CELL.iterations_per_epoch, CELL.rows_per_run) == (1249, 25, 2)
+    assert (CELL.samples, CELL.iterations_per_epoch, CELL.rows_per_run) == (1249, 24, 2)
 
 
 def test_a_member_is_a_network_that_plain_fit_trains(trained):
@@ -48,7 +48,7 @@ def test_a_member_is_a_network_that_plain_fit_trains(trained):
         "sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
-    first = np.random.default_rng((1, 0)).permutation(order[:1249])
+    first = np.random.default_rng((1, 0)).permutation(order[:1249])[:1200]
     model.fit(x[first], y[first], 50, shuffle=False, verbose=0)
     row = trained.curve(CELL.description("random+EP", 1))[0]
     for name, data in (
@@ -58,7 +58,7 @@ def test_a_member_is_a_network_that_plain_fit_trains(trained):
         loss, accuracy = model.evaluate(*data, verbose=0)
         assert row[f"{name}_loss"] == pytest.approx(loss, rel=1e-4)
         assert row[f"{name}_accuracy"] == pytest.approx(accuracy, abs=1e-6)
-    # In 25 small steps no layer has gone far.
+    # In 24 small steps no layer has gone far.
     for number, layer in enumerate(start, 1):
         assert row[f"mean_{number}"] == pytest.approx(layer["output_mean"], abs=0.02)
     assert row["mean_3"] == pytest.approx(0.1, abs=1e-5)
