@@ -134,7 +134,7 @@ def _run(
     anew: bool = False,
 ) -> None:
     """Trains what neither the ledger has nor a CSV of results, and reports."""
-    from experiments.engine.datasets import load
+    from experiments.engine import corpora, datasets
     from experiments.engine.frame import CSVSource
     from experiments.engine.ledger import Ledger
     from experiments.engine.progress import (
@@ -150,7 +150,7 @@ def _run(
         for cell in experiment.select(preset, options)
     ]
     for name in dict.fromkeys(cell.dataset for _, cell in work if cell.dataset):
-        load(name, data_dir)
+        (corpora if name in corpora.NAMES else datasets).load(name, data_dir)
     ledger = Ledger(results / "ledger.sqlite")
     csvs = {
         experiment.name: CSVSource(results / experiment.name / f"{experiment.name}.csv")

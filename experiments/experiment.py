@@ -32,7 +32,7 @@ class Cell(Protocol):
 
     @property
     def dataset(self) -> str:
-        """Name of the data set, for `datasets.load`; empty where there is none."""
+        """Name for `datasets.load` or `corpora.load`; empty where data are drawn."""
 
     @property
     def rows_per_run(self) -> int:

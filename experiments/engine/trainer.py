@@ -1,4 +1,4 @@
-"""Trains runs together as one population, and keeps every epoch as it ends."""
+"""Trains runs, as one population or one by one, and keeps every epoch as it ends."""
 
 import hashlib
 import json
@@ -60,6 +60,41 @@ def train(
         optimizer, loss, metrics=list(metrics), steps_per_execution=STEPS_TOGETHER
     )
     samples, validation = batches(population.seeds)
+    fit(
+        population,
+        runs,
+        ledger,
+        samples,
+        validation_data=validation,
+        validation_freq=validation_freq,
+        epochs=epochs,
+        callbacks=callbacks,
+        progress=progress,
+    )
+
+
+def fit(
+    model: keras.Model,
+    runs: Sequence[Mapping[str, Any]],
+    ledger: Ledger,
+    *data: Any,
+    epochs: int,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    progress: keras.callbacks.Callback | None = None,
+    **options: Any,
+) -> None:
+    """Trains a compiled model into a ledger, from where it was killed before.
+
+    Args:
+        model: A `Population`, or any other model.
+        runs: The description of each member, or that of the model.
+        ledger: Where the curves go.
+        *data: As for `fit`. It must be the same in all epochs, or `SeedBatches`.
+        epochs: Epochs to train.
+        callbacks: Called ahead of the ledger, which has what they log.
+        progress: Shows how far the training is.
+        **options: More of `fit`.
+    """
     backup = Backup(_backup_folder(ledger, runs))
     all_callbacks = [
         *callbacks,
@@ -69,14 +104,13 @@ def train(
     ]
     if progress is not None:
         all_callbacks.append(progress)
-    population.fit(
-        samples,
-        validation_data=validation,
-        validation_freq=validation_freq,
+    model.fit(
+        *data,
         epochs=epochs,
-        initial_epoch=backup.restore(population),
+        initial_epoch=backup.restore(model),
         callbacks=all_callbacks,
         verbose=0,
+        **options,
     )
 
 

@@ -1,7 +1,15 @@
 """Sansone & De Natale (2017): networks of logistic units."""
 
 from experiments.experiment import Experiment
-from experiments.sansone2017 import copy_memory, mnist_report, theory, xor
+from experiments.sansone2017 import (
+    copy_memory,
+    mnist_report,
+    penn_treebank,
+    penn_treebank_report,
+    theory,
+    xor,
+)
+from experiments.sansone2017.methods import PAPER
 from experiments.sansone2017.mnist import Cell
 from experiments.sansone2017.start import Start
 
@@ -10,6 +18,9 @@ _SOURCE = "Sansone & De Natale (2017)"
 _PYRAMID = (2500, 2000, 1500, 1000, 500)
 _NARROWER = (500, 400, 300, 200, 100)
 """A fifth of the pyramid, for machines without an accelerator."""
+
+_LANGUAGE_MODELS = (("logistic", 200), ("lstm", 190))
+_DESK_METHODS = (*PAPER, "yilmaz_poli")
 
 _MEASURED = [
     Start("mnist", _PYRAMID),
@@ -74,6 +85,28 @@ EXPERIMENTS = (
         },
     ),
     Experiment(
+        "sansone-table4",
+        "MNIST distorted, five layers of logistic units",
+        f"{_SOURCE}, Table 4 and Figures 5 (c, f) and 7",
+        mnist_report.report(4),
+        {
+            "smoke": [
+                Cell(
+                    (30, 20, 10),
+                    200,
+                    distorted=True,
+                    watched=True,
+                    seeds=2,
+                    dataset="digits",
+                )
+            ],
+            "desk": [Cell(_NARROWER, 20_000, distorted=True, watched=True)],
+            "paper": [
+                Cell(_PYRAMID, mnist_report.ITERATIONS, distorted=True, watched=True)
+            ],
+        },
+    ),
+    Experiment(
         "sansone-copy",
         "copy memory, logistic recurrent networks beside LSTM",
         f"{_SOURCE}, Figure 8",
@@ -93,5 +126,33 @@ EXPERIMENTS = (
                 copy_memory.Cell("lstm", 52),
             ],
         },
+    ),
+    *(
+        Experiment(
+            f"sansone-table{number}",
+            f"Penn Treebank, logistic recurrent networks beside LSTM{what}",
+            f"{_SOURCE}, Table {number}",
+            penn_treebank_report.report(number),
+            {
+                "smoke": [
+                    penn_treebank.Cell(
+                        kind, units, 50, dropout, seeds=2, dataset="markov"
+                    )
+                    for kind, units in (("logistic", 8), ("lstm", 7))
+                ],
+                # One pass through the text: the beginning of the paper's run.
+                "desk": [
+                    penn_treebank.Cell(
+                        kind, units, 2_320, dropout, _DESK_METHODS, seeds=3
+                    )
+                    for kind, units in _LANGUAGE_MODELS
+                ],
+                "paper": [
+                    penn_treebank.Cell(kind, units, dropout=dropout)
+                    for kind, units in _LANGUAGE_MODELS
+                ],
+            },
+        )
+        for number, dropout, what in ((5, 0.0, ""), (6, 0.5, ", with dropout"))
     ),
 )

@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 from matplotlib.figure import Figure
 
+from experiments.engine import datasets
 from keras_inits.population import SeedBatches
 from keras_inits.population.batches import PER_SEED
 
@@ -141,17 +142,21 @@ class DistortedBatches(SeedBatches):
         return {PER_SEED: ops.stack(of_seeds, axis=1)}, labels
 
 
-def picture(x: np.ndarray, y: np.ndarray, path: Path) -> Path:
+def picture(path: Path) -> Path:
     """Draws a digit of each class: as it is, and distorted four times.
 
+    The digits are those of scikit-learn, of 8 x 8 pixels, made as large as MNIST's, so
+    that a report needs no other data.
+
     Args:
-        x: Digits in [0, 1], `(samples, pixels)`, square.
-        y: Their classes.
         path: The PNG file to write.
     """
-    size = math.isqrt(x.shape[1])
+    data = datasets.load("digits")
+    x, y = datasets.scale(data, "unit").reshape(-1, 8, 8, 1), data.y
     chosen = [int(np.flatnonzero(y == digit)[0]) for digit in range(10)]
-    digits = ops.convert_to_tensor(x[chosen].reshape(-1, size, size), "float32")
+    # MNIST has a margin of 4.
+    large = ops.image.resize(x[chosen], (20, 20), data_format="channels_last")
+    digits = ops.pad(large[..., 0], ((0, 0), (4, 4), (4, 4)))
     generator = keras.random.SeedGenerator(0)
     rows = [digits] + [distorted(digits, y[chosen], generator) for _ in range(4)]
     figure = Figure(figsize=(8, 4.2), layout="constrained")

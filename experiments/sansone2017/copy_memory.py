@@ -181,13 +181,10 @@ def report(results: Results, folder: Path) -> list[Part]:
         train=np.exp(results.frame["loss"]),
         test=np.exp(results.frame["val_loss"]),
     )
-    panels: dict[str, views.Lines] = {}
-    for quantity in ("train", "test"):
-        lines = panels.setdefault(f"{quantity} perplexity (log)", {})
-        for method, iteration, value in zip(
-            frame["method"], frame["iteration"], frame[quantity], strict=True
-        ):
-            lines.setdefault(method, {}).setdefault(iteration, []).append(value)
+    panels = {
+        f"{part} perplexity (log)": views.lines(frame, part)
+        for part in ("train", "test")
+    }
     line = memoryless(cell.delay)
     last = frame[frame["epoch"] == cell.rows_per_run - 1]
     soon = max(cell.iterations_per_epoch, _EARLY * cell.iterations)

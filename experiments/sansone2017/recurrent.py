@@ -12,28 +12,40 @@ from keras_inits import calibration
 from keras_inits.utils.validation import unknown
 
 
-def network(characters: int, units: int, kind: str) -> keras.Sequential:
-    """Builds embedding, recurrent layer and softmax, of sequences of any length.
+def network(
+    characters: int,
+    units: int,
+    kind: str,
+    dropout: float = 0.0,
+    batch: tuple[int, int] | None = None,
+) -> keras.Sequential:
+    """Builds embedding, recurrent layer and softmax.
 
     Args:
         characters: Size of the dictionary.
         units: Units of the recurrent layer, and size of the embedding.
         kind: `"logistic"` or `"lstm"`.
+        dropout: Part of the embedding and of the recurrent layer's outputs that is
+            dropped in training, but not on its way to the next step.
+        batch: Sequences of a batch, and their length, of a network that goes on with
+            each of them in the next batch. By default a network takes sequences of any
+            length, and starts anew with each batch.
     """
+    options: dict[str, Any] = {"return_sequences": True, "stateful": batch is not None}
     recurrent = {
-        "logistic": lambda: keras.layers.SimpleRNN(
-            units, "sigmoid", return_sequences=True
-        ),
-        "lstm": lambda: keras.layers.LSTM(units, return_sequences=True),
+        "logistic": lambda: keras.layers.SimpleRNN(units, "sigmoid", **options),
+        "lstm": lambda: keras.layers.LSTM(units, **options),
     }[kind]()
-    return keras.Sequential(
-        [
-            keras.Input((None,), dtype="int32"),
-            keras.layers.Embedding(characters, units),
-            recurrent,
-            keras.layers.Dense(characters, "softmax"),
-        ]
-    )
+    drop = [keras.layers.Dropout(dropout) for _ in range(2)] if dropout else [None] * 2
+    layers = [
+        keras.Input(batch_shape=batch or (None, None), dtype="int32"),
+        keras.layers.Embedding(characters, units),
+        drop[0],
+        recurrent,
+        drop[1],
+        keras.layers.Dense(characters, "softmax"),
+    ]
+    return keras.Sequential([layer for layer in layers if layer is not None])
 
 
 def initialize(model: keras.Sequential, method: str, x: np.ndarray, seed: int) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -67,6 +68,16 @@ def bounds(means: np.ndarray, stds: np.ndarray, path: Path) -> Path:
 
 Lines = dict[str, dict[int, list[float]]]
 """By method and iteration, the values of all seeds."""
+
+
+def lines(frame: pd.DataFrame, quantity: str) -> Lines:
+    """Returns a column of a frame by `method` and `iteration`."""
+    by_method: Lines = {}
+    for method, iteration, value in zip(
+        frame["method"], frame["iteration"], frame[quantity], strict=True
+    ):
+        by_method.setdefault(method, {}).setdefault(iteration, []).append(value)
+    return by_method
 
 
 def learning_curves(

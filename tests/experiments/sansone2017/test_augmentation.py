@@ -150,7 +150,5 @@ def test_tensorflow_has_the_same_batches():
 
 
 def test_the_picture_has_digits_before_and_after(tmp_path):
-    digits = datasets.load("digits")
     path = tmp_path / "digits.png"
-    x = datasets.scale(digits, "unit")
-    assert augmentation.picture(x, digits.y, path).stat().st_size > 10_000
+    assert augmentation.picture(path).stat().st_size > 10_000

@@ -1,0 +1,127 @@
+"""Texts as arrays of words: the Penn Treebank, and a chain that is drawn."""
+
+import functools
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+NAMES = ("ptb", "markov")
+
+PARTS = ("train", "valid", "test")
+
+_SOURCE = "http://www.fit.vutbr.cz/~imikolov/rnnlm/simple-examples.tgz"
+_END = "<eos>"
+_CHAIN_WORDS, _CHAIN_LENGTH, _CHAIN_SHARPNESS = 20, 10_000, 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """A text in three parts.
+
+    Args:
+        name: The name that `load` took.
+        parts: By `PARTS`, the words in order: a read-only `int32` array of numbers from
+            0.
+        words: Size of the vocabulary.
+        perplexity: The lowest that any model can have on average, where it is known.
+    """
+
+    name: str
+    parts: dict[str, np.ndarray]
+    words: int
+    perplexity: float | None = None
+
+
+@functools.cache
+def load(name: str, data_dir: str | None = None) -> Corpus:
+    """Loads a text; downloads nothing.
+
+    `ptb` is the Penn Treebank in Mikolov's form: `ptb.train.txt`, `ptb.valid.txt` and
+    `ptb.test.txt`, words separated by spaces, of which each line ends with one more,
+    `<eos>`. `markov` is drawn, and needs no files: a chain of 20 words, whose own
+    perplexity is known.
+
+    Args:
+        name: One of `NAMES`.
+        data_dir: Folder of the files, or of a folder `ptb` with them. Defaults to the
+            environment's `TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
+
+    Raises:
+        ValueError: If `name` is unknown, or a part has words that `train` has not.
+        FileNotFoundError: If a file is not there; says how to get it.
+
+    Examples:
+        >>> chain = load("markov")
+        >>> chain.words, len(chain.parts["train"]), round(chain.perplexity, 2)
+        (20, 10000, 6.55)
+    """
+    if name not in NAMES:
+        raise ValueError(
+            f"`name` must be one of {', '.join(NAMES)}. Received: name={name!r}"
+        )
+    return _markov() if name == "markov" else _penn_treebank(data_dir)
+
+
+def _penn_treebank(data_dir: str | None) -> Corpus:
+    root = Path(
+        data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    ).expanduser()
+    files = {part: f"ptb.{part}.txt" for part in PARTS}
+    for folder in (root, root / "ptb"):
+        if all((folder / file).is_file() for file in files.values()):
+            break
+    else:
+        raise FileNotFoundError(
+            f"The Penn Treebank is neither in {root} nor in {root / 'ptb'}: "
+            f"{', '.join(files.values())} must be there. They are in the folder `data` "
+            f"of {_SOURCE}; name the folder that has them with --data-dir."
+        )
+    texts = {
+        part: (folder / file).read_text("utf-8").replace("\n", f" {_END} ").split()
+        for part, file in files.items()
+    }
+    # The commonest first; of words as common as each other the one that comes first.
+    words, first, counts = np.unique(
+        texts["train"], return_index=True, return_counts=True
+    )
+    order = np.lexsort((first, -counts))
+    number = {word: index for index, word in enumerate(words[order].tolist())}
+    for part, text in texts.items():
+        unknown = sorted(set(text) - number.keys())
+        if unknown:
+            raise ValueError(
+                f"`{files[part]}` must have the words of {files['train']} alone. "
+                f"Received: {', '.join(unknown[:5])}"
+            )
+    return _corpus("ptb", {p: [number[w] for w in t] for p, t in texts.items()})
+
+
+def _markov() -> Corpus:
+    random = np.random.default_rng(0)
+    logits = _CHAIN_SHARPNESS * random.normal(size=(_CHAIN_WORDS, _CHAIN_WORDS))
+    following = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    parts = {}
+    for part in PARTS:
+        word, words = 0, []
+        for _ in range(_CHAIN_LENGTH):
+            word = int(random.choice(_CHAIN_WORDS, p=following[word]))
+            words.append(word)
+        parts[part] = words
+    often = np.linalg.matrix_power(following, 1000)[0]
+    entropy = -np.sum(often[:, None] * following * np.log(following))
+    return _corpus("markov", parts, _CHAIN_WORDS, math.exp(entropy))
+
+
+def _corpus(
+    name: str,
+    parts: dict[str, list[int]],
+    words: int | None = None,
+    perplexity: float | None = None,
+) -> Corpus:
+    arrays = {part: np.array(numbers, "int32") for part, numbers in parts.items()}
+    for array in arrays.values():
+        array.setflags(write=False)
+    return Corpus(name, arrays, words or int(arrays["train"].max()) + 1, perplexity)

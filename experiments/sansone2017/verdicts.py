@@ -1,0 +1,73 @@
+"""Whether what the paper says of a few seeds is decided by ours."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import scipy.stats
+
+SIGNIFICANT = 0.05
+
+
+def p_value(differences: np.ndarray) -> float:
+    """Returns the two-sided p of paired differences, by Student's t.
+
+    Four seeds, as the paper has, can decide by it, and by their signs alone cannot.
+
+    Examples:
+        >>> round(p_value(np.array([1.0, 1.2, 0.9, 1.1])), 4)
+        0.0005
+    """
+    if len(differences) < 2 or not differences.any():
+        return 1.0
+    if np.ptp(differences) < 1e-9 * abs(differences.mean()):  # Nothing to test.
+        return 0.0
+    return float(scipy.stats.ttest_1samp(differences, 0.0).pvalue)
+
+
+def above_zero(gaps: Sequence[np.ndarray]) -> bool | None:
+    """Returns whether all differences are above 0; `None` if seeds do not decide it.
+
+    Args:
+        gaps: Of each rival the differences of all seeds.
+
+    Examples:
+        >>> up = np.array([1.0, 1.2, 0.9, 1.1])
+        >>> above_zero([up, 2 * up]), above_zero([up, -up]), above_zero([up, up - 1])
+        (True, False, None)
+    """
+    decided = [p_value(of) < SIGNIFICANT for of in gaps]
+    above = [of.mean() > 0 for of in gaps]
+    if all(decided) and all(above):
+        return True
+    return (
+        False if any(d and not a for d, a in zip(decided, above, strict=True)) else None
+    )
+
+
+def least_spread(values: Mapping[str, np.ndarray], method: str) -> bool | None:
+    """Returns whether a method's seeds differ least; `None` if they do not decide it.
+
+    By the ratio of variances (Fisher's F) to each other method.
+
+    Args:
+        values: Of each method the values of all seeds.
+        method: The one that is said to vary least.
+
+    Examples:
+        >>> seeds = np.array([1.0, 2.0, 3.0, 4.0])
+        >>> least_spread({"a": seeds, "b": 9 * seeds}, "a")
+        True
+        >>> least_spread({"a": seeds, "b": 2 * seeds}, "a")
+    """
+    own = values[method]
+    ratios = [
+        of.var(ddof=1) / own.var(ddof=1)
+        for name, of in values.items()
+        if name != method
+    ]
+    degrees = len(own) - 1
+    if all(scipy.stats.f.sf(r, degrees, degrees) < SIGNIFICANT for r in ratios):
+        return True
+    if any(scipy.stats.f.cdf(r, degrees, degrees) < SIGNIFICANT for r in ratios):
+        return False
+    return None
