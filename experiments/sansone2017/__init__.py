@@ -3,6 +3,7 @@
 from experiments.experiment import Experiment
 from experiments.sansone2017 import (
     copy_memory,
+    cost,
     mnist_report,
     penn_treebank,
     penn_treebank_report,
@@ -26,6 +27,17 @@ _MEASURED = [
     Start("mnist", _PYRAMID),
     *(Start("mnist", (units,) * 30) for units in (2, 10, 100)),
 ]
+
+_PAPER: dict[str, list[cost.Trained]] = {
+    "Table 1": [Cell((800,), mnist_report.ITERATIONS)],
+    "Table 2": [Cell((800,), mnist_report.ITERATIONS, 0.5)],
+    "Table 3": [Cell(_PYRAMID, mnist_report.ITERATIONS, watched=True)],
+    "Table 4": [Cell(_PYRAMID, mnist_report.ITERATIONS, distorted=True, watched=True)],
+    "Figure 8": [copy_memory.Cell("logistic", 100), copy_memory.Cell("lstm", 52)],
+    "Table 5": [penn_treebank.Cell(*sizes) for sizes in _LANGUAGE_MODELS],
+    "Table 6": [penn_treebank.Cell(*sizes, dropout=0.5) for sizes in _LANGUAGE_MODELS],
+}
+_COSTS = [cost.Cell(title, cell) for title, cells in _PAPER.items() for cell in cells]
 
 EXPERIMENTS = (
     Experiment(
@@ -59,7 +71,7 @@ EXPERIMENTS = (
         {
             "smoke": [Cell((30,), 200, seeds=2, dataset="digits")],
             "desk": [Cell((800,), 20_000)],
-            "paper": [Cell((800,), mnist_report.ITERATIONS)],
+            "paper": _PAPER["Table 1"],
         },
     ),
     Experiment(
@@ -70,7 +82,7 @@ EXPERIMENTS = (
         {
             "smoke": [Cell((30,), 200, 0.5, seeds=2, dataset="digits")],
             "desk": [Cell((800,), 20_000, 0.5)],
-            "paper": [Cell((800,), mnist_report.ITERATIONS, 0.5)],
+            "paper": _PAPER["Table 2"],
         },
     ),
     Experiment(
@@ -81,7 +93,7 @@ EXPERIMENTS = (
         {
             "smoke": [Cell((30, 20, 10), 200, watched=True, seeds=2, dataset="digits")],
             "desk": [Cell(_NARROWER, 40_000, watched=True)],
-            "paper": [Cell(_PYRAMID, mnist_report.ITERATIONS, watched=True)],
+            "paper": _PAPER["Table 3"],
         },
     ),
     Experiment(
@@ -101,9 +113,7 @@ EXPERIMENTS = (
                 )
             ],
             "desk": [Cell(_NARROWER, 20_000, distorted=True, watched=True)],
-            "paper": [
-                Cell(_PYRAMID, mnist_report.ITERATIONS, distorted=True, watched=True)
-            ],
+            "paper": _PAPER["Table 4"],
         },
     ),
     Experiment(
@@ -121,10 +131,7 @@ EXPERIMENTS = (
                 copy_memory.Cell("logistic", 50, 30, 20_000),
                 copy_memory.Cell("lstm", 26, 30, 20_000),
             ],
-            "paper": [
-                copy_memory.Cell("logistic", 100),
-                copy_memory.Cell("lstm", 52),
-            ],
+            "paper": _PAPER["Figure 8"],
         },
     ),
     *(
@@ -147,12 +154,24 @@ EXPERIMENTS = (
                     )
                     for kind, units in _LANGUAGE_MODELS
                 ],
-                "paper": [
-                    penn_treebank.Cell(kind, units, dropout=dropout)
-                    for kind, units in _LANGUAGE_MODELS
-                ],
+                "paper": _PAPER[f"Table {number}"],
             },
         )
         for number, dropout, what in ((5, 0.0, ""), (6, 0.5, ", with dropout"))
+    ),
+    Experiment(
+        "sansone-cost",
+        "memory and hours of the paper's sizes",
+        f"{_SOURCE}, Tables 1 to 6 and Figure 8",
+        cost.report,
+        {
+            "smoke": [
+                cost.Cell(
+                    "Table 1", Cell((30,), 200, seeds=2, dataset="digits"), rounds=2
+                )
+            ],
+            "desk": _COSTS,
+            "paper": _COSTS,
+        },
     ),
 )
