@@ -15,7 +15,6 @@ from experiments.engine.ledger import Ledger
 from experiments.reporting.report import Part, Table
 from experiments.sansone2017 import copy_memory, mnist, penn_treebank
 
-
 Trained = mnist.Cell | copy_memory.Cell | penn_treebank.Cell
 
 
@@ -135,6 +134,7 @@ class Timer(keras.callbacks.Callback):
         self.seconds: list[float] = []
         self.steps: list[int] = []
         self.bytes = 0
+        self._last: tuple[float, int] | None = None
 
     @property
     def seconds_per_step(self) -> float:
@@ -147,7 +147,7 @@ class Timer(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Notes how long it took since the last."""
         now = time.perf_counter()
-        if not hasattr(self, "_last"):  # That one was compiled, too.
+        if self._last is None:  # That one was compiled, too.
             self.bytes = _bytes(self.model)
         else:
             self.seconds.append(now - self._last[0])
