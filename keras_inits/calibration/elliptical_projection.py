@@ -79,6 +79,21 @@ def elliptical_projection(
     >>> abs(report.rows[0].after["logit mean"]) < 1e-5
     True
 
+    A recurrent network is set by the sequences that it is going to read.
+
+    >>> words = keras.Sequential(
+    ...     [
+    ...         keras.Input((None,), dtype="int32"),
+    ...         keras.layers.Embedding(50, 8, "random_normal"),
+    ...         keras.layers.Rescaling(20),
+    ...         keras.layers.SimpleRNN(8, "sigmoid"),
+    ...     ]
+    ... )
+    >>> texts = np.random.default_rng(0).integers(0, 50, (64, 12))
+    >>> report = calibration.elliptical_projection(words, texts, seed=0)
+    >>> round(float(report.rows[0].after["logit variance"]), 1)
+    1.6
+
     Args:
         model: A built model; its dense, convolutional and `SimpleRNN` layers that end
             in the logistic function, their own or that of a layer after them, are set
