@@ -12,8 +12,8 @@ import hypothesis
 import keras
 import pytest
 
-# Whole, before pytest imports one file of it: a function that is called as its file would
-# be hidden by the file.
+# Whole, before pytest imports one file of it: a function that is called as its file
+# would be hidden by the file.
 import keras_inits  # noqa: F401
 
 

@@ -84,8 +84,7 @@ def elliptical_projection(
     >>> words = keras.Sequential(
     ...     [
     ...         keras.Input((None,), dtype="int32"),
-    ...         keras.layers.Embedding(50, 8, "random_normal"),
-    ...         keras.layers.Rescaling(20),
+    ...         keras.layers.Embedding(50, 8, keras.initializers.RandomNormal(0, 1)),
     ...         keras.layers.SimpleRNN(8, "sigmoid"),
     ...     ]
     ... )
