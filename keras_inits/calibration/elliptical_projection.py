@@ -90,8 +90,8 @@ def elliptical_projection(
     ... )
     >>> texts = np.random.default_rng(0).integers(0, 50, (64, 12))
     >>> report = calibration.elliptical_projection(words, texts, seed=0)
-    >>> round(float(report.rows[0].after["logit variance"]), 1)
-    1.6
+    >>> bool(1.4 < report.rows[0].after["logit variance"] < 1.7)  # pi / 2 is 1.57.
+    True
 
     Args:
         model: A built model; its dense, convolutional and `SimpleRNN` layers that end
