@@ -70,7 +70,7 @@ EXPERIMENTS = (
         mnist_report.report(1),
         {
             "smoke": [Cell((30,), 200, seeds=2, dataset="digits")],
-            "desk": [Cell((800,), 20_000)],
+            "desk": [Cell((800,), 10_000)],
             "paper": _PAPER["Table 1"],
         },
     ),
@@ -81,7 +81,7 @@ EXPERIMENTS = (
         mnist_report.report(2),
         {
             "smoke": [Cell((30,), 200, 0.5, seeds=2, dataset="digits")],
-            "desk": [Cell((800,), 20_000, 0.5)],
+            "desk": [Cell((800,), 10_000, 0.5)],
             "paper": _PAPER["Table 2"],
         },
     ),
@@ -92,7 +92,7 @@ EXPERIMENTS = (
         mnist_report.report(3),
         {
             "smoke": [Cell((30, 20, 10), 200, watched=True, seeds=2, dataset="digits")],
-            "desk": [Cell(_NARROWER, 40_000, watched=True)],
+            "desk": [Cell(_NARROWER, 20_000, watched=True)],
             "paper": _PAPER["Table 3"],
         },
     ),
