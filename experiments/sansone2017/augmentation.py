@@ -46,11 +46,11 @@ def elastic_field(count: int, size: int, seed: keras.random.SeedGenerator) -> An
     weights = np.exp(-(offsets**2) / (2 * SIGMA**2))
     weights = (weights / weights.sum()).astype("float32")
     width = size + 2 * reach
-    # Directions are images of their own, so that one channel is smoothed.
-    noise = keras.random.uniform((2 * count, width, width, 1), -1.0, 1.0, seed=seed)
-    for shape in ((-1, 1, 1, 1), (1, -1, 1, 1)):
-        noise = ops.conv(noise, ops.reshape(weights, shape), padding="valid")
-    field = ops.reshape(noise, (2, count, size, size))
+    smooth = np.zeros((size, width), "float32")
+    for row in range(size):
+        smooth[row, row : row + len(weights)] = weights
+    noise = keras.random.uniform((2, count, width, width), -1.0, 1.0, seed=seed)
+    field = ops.matmul(ops.matmul(smooth, noise), smooth.T)
     return ALPHA * ops.transpose(field, (1, 2, 3, 0))
 
 
