@@ -132,7 +132,7 @@ def shares(
     }
 
 
-def search_cells(seeds: int = 3) -> list[Cell]:
+def search_cells(seeds: int = 5) -> list[Cell]:
     """Returns what to train: of a network and a scale of inputs, all protocols.
 
     Args:
