@@ -35,13 +35,25 @@ def above_zero(gaps: Sequence[np.ndarray]) -> bool | None:
         >>> above_zero([up, 2 * up]), above_zero([up, -up]), above_zero([up, up - 1])
         (True, False, None)
     """
-    decided = [p_value(of) < SIGNIFICANT for of in gaps]
-    above = [of.mean() > 0 for of in gaps]
-    if all(decided) and all(above):
-        return True
-    return (
-        False if any(d and not a for d, a in zip(decided, above, strict=True)) else None
-    )
+    return held([of.mean() > 0 for of in gaps], [p_value(of) for of in gaps])
+
+
+def held(ahead: Sequence[bool], p: Sequence[float]) -> bool | None:
+    """Returns whether one is ahead of all rivals; `None` if seeds do not decide it.
+
+    Args:
+        ahead: Of each rival, whether it is behind.
+        p: And how likely that is by chance.
+
+    Examples:
+        >>> held([True, True], [0.01, 0.02]), held([True, False], [0.3, 0.01])
+        (True, False)
+        >>> held([True, False], [0.01, 0.3])
+    """
+    sure = [value < SIGNIFICANT for value in p]
+    if any(one and not of for one, of in zip(sure, ahead, strict=True)):
+        return False
+    return True if all(sure) else None
 
 
 def least_spread(values: Mapping[str, np.ndarray], method: str) -> bool | None:

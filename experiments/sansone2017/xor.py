@@ -15,7 +15,7 @@ from experiments.engine.frame import Results
 from experiments.engine.ledger import Ledger
 from experiments.reporting.report import Claim, Part, Table, claims_table, mean_sd
 from experiments.reporting.statistics import sign_flip_p
-from experiments.sansone2017 import views
+from experiments.sansone2017 import verdicts, views
 from experiments.sansone2017.methods import METHODS, initialize, network
 from keras_inits.population import ENGINE, SeedBatches
 
@@ -28,7 +28,6 @@ SOLVED = 5.0
 """Test error (%) below which XOR is solved: chance is 50, one corner of four is 25."""
 
 _ITERATIONS_PER_EPOCH = 50
-_SIGNIFICANT = 0.05
 
 
 def data(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -147,17 +146,11 @@ def report(results: Results, folder: Path) -> list[Part]:
         error=100 * (1 - results.frame["accuracy"]),
         test_error=100 * (1 - results.frame["val_accuracy"]),
     )
-    panels: dict[str, views.Lines] = {}
-    for quantity, title in (
-        ("loss", "training objective"),
-        ("error", "training error (%)"),
-        ("test_error", "test error (%)"),
-    ):
-        lines = panels.setdefault(title, {})
-        for method, iteration, value in zip(
-            frame["method"], frame["iteration"], frame[quantity], strict=True
-        ):
-            lines.setdefault(method, {}).setdefault(iteration, []).append(value)
+    panels = {
+        "training objective": views.lines(frame, "loss"),
+        "training error (%)": views.lines(frame, "error"),
+        "test error (%)": views.lines(frame, "test_error"),
+    }
     last = frame[frame["epoch"] == cell.rows_per_run - 1]
     final = {
         method: dict(zip(of["seed"], of["test_error"], strict=True))
@@ -234,7 +227,9 @@ def _claims(final: Mapping[str, Mapping[int, float]], soonest: Any) -> list[Clai
         (
             "6.1: random+EP has the best solution: its test error is the lowest",
             "others are higher by " + ", ".join(texts[method] for method in rivals),
-            _held([behind[m].mean() > 0 for m in rivals], [p[m] for m in rivals]),
+            verdicts.held(
+                [behind[m].mean() > 0 for m in rivals], [p[m] for m in rivals]
+            ),
         ),
         (
             "6.1: and has it soonest",
@@ -243,7 +238,7 @@ def _claims(final: Mapping[str, Mapping[int, float]], soonest: Any) -> list[Clai
                 f"before {method} in {before}, after it in {after}"
                 for method, (before, after) in sooner.items()
             ),
-            _held(
+            verdicts.held(
                 [before > after for before, after in sooner.values()],
                 signs,
             ),
@@ -251,7 +246,7 @@ def _claims(final: Mapping[str, Mapping[int, float]], soonest: Any) -> list[Clai
         (
             "6.1: lsuv is comparable to it",
             texts["lsuv"],
-            p["lsuv"] >= _SIGNIFICANT,
+            p["lsuv"] >= verdicts.SIGNIFICANT,
         ),
         (
             "6.1: ortho is the worst, with a test error of about 25 %",
@@ -266,11 +261,3 @@ def _sign_test(before: int, after: int) -> float:
     """Returns the two-sided p of so many pairs one way and the other, ties aside."""
     pairs = before + after
     return float(scipy.stats.binomtest(before, pairs).pvalue) if pairs else 1.0
-
-
-def _held(better: Sequence[bool], p: Sequence[float]) -> bool | None:
-    """Returns whether one is better than all others, `None` where seeds do not tell."""
-    sure = [value < _SIGNIFICANT for value in p]
-    if any(one and not of for one, of in zip(sure, better, strict=True)):
-        return False
-    return True if all(sure) else None
