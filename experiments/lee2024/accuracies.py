@@ -1,6 +1,6 @@
 """What the methods of Lee et al. (2024) reach, out of rows of results."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -127,35 +127,52 @@ def compared(ours: Accuracies, experiment: str) -> list[Compared]:
     ]
 
 
-def other_choices(ours: Accuracies, experiment: str) -> Table | None:
+def other_choices(ours: Accuracies, experiment: str) -> list[Table]:
     """Shows what the other protocols give, for the methods that they change.
 
     Returns:
-        A table, or `None` where none of it was run.
+        A table for each protocol of which something was run.
     """
-    lines, styles = [], []
-    for other, (cell, epochs), method in _changed(ours):
-        scores = replace(ours, protocol=other).scores(cell, epochs, method)
-        value = published_value(experiment, cell, epochs, method)
-        if scores and value is not None:
-            text, mark = comparison.entry(list(scores.values()), value)
-            choice = ", ".join(
-                f"{name} = {field_value}"
-                for name, field_value in vars(other).items()
-                if field_value != getattr(ours.protocol, name)
-            )
-            label = f"{cell.dataset}, {ours.label(cell, epochs)}"
-            lines.append([label, method, choice, text])
-            styles.append(["", "", "", mark])
-    title = "Other choices: ours ± sd, published (difference)"
-    return Table(title, ["", "method", "choice", ""], lines, styles) if lines else None
-
-
-def _changed(ours: Accuracies) -> Iterator[tuple[Protocol, tuple[Cell, int], str]]:
+    tables = []
     others = dict.fromkeys(p for cell in ours.cells for p in cell.protocols)
     for other in others:
+        theirs = replace(ours, protocol=other)
+        lines: dict[str, dict[str, tuple[str, str]]] = {}
         for cell, epochs in ours.rows:
-            for method in METHODS:
-                run = cell.description(method, 0, ours.protocol)
-                if cell.description(method, 0, other) != run:
-                    yield other, (cell, epochs), method
+            for method in _changed(cell, ours.protocol, other):
+                scores = theirs.scores(cell, epochs, method)
+                value = published_value(experiment, cell, epochs, method)
+                if scores and value is not None:
+                    label = f"{cell.dataset}, {ours.label(cell, epochs)}"
+                    entry = comparison.entry(list(scores.values()), value)
+                    lines.setdefault(label, {})[method] = entry
+        if not lines:
+            continue
+        methods = [m for m in METHODS if any(m in line for line in lines.values())]
+        choice = ", ".join(
+            f"{name} = {value}"
+            for name, value in vars(other).items()
+            if value != getattr(ours.protocol, name)
+        )
+        entries = [[line.get(m, ("", "")) for m in methods] for line in lines.values()]
+        tables.append(
+            Table(
+                f"With {choice}: ours ± sd, published (difference)",
+                ["", *methods],
+                [
+                    [label, *(text for text, _ in line)]
+                    for label, line in zip(lines, entries, strict=True)
+                ],
+                [["", *(mark for _, mark in line)] for line in entries],
+            )
+        )
+    return tables
+
+
+def _changed(cell: Cell, one: Protocol, other: Protocol) -> list[str]:
+    """Returns the methods that train otherwise under another protocol."""
+    return [
+        method
+        for method in METHODS
+        if cell.description(method, 0, one) != cell.description(method, 0, other)
+    ]

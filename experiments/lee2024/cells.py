@@ -22,6 +22,9 @@ IMAGES = ("mnist", "fashion_mnist")
 TURNED = Protocol(zero_transpose=not Protocol().zero_transpose)
 """The default protocol, but for the orientation of ZerO."""
 
+ONE_DRAW = Protocol(draws="one")
+"""The default protocol, but for one draw for all layers of a shape."""
+
 _VALIDATION_BATCH = 1000
 _OF_TRAINING = ("scaling", "learning_rate", "batch_size", "drop_remainder", "held_out")
 
@@ -259,7 +262,7 @@ def table2(
             activation,
             depth,
             epochs=epochs,
-            protocols=(Protocol(), TURNED),
+            protocols=(Protocol(), TURNED, ONE_DRAW),
         )
         for dataset in datasets
         for activation in ("tanh", "sigmoid", "selu", "gelu", "relu")

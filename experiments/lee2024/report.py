@@ -34,7 +34,7 @@ def _table(experiment: str, judge: Judge, results: Results, folder: Path) -> lis
     rows = compared(ours, experiment)
     beside, sentence = comparison.beside_published(rows, METHODS)
     parts: list[Part | None] = [sentence, *_claims(judge, ours), *beside]
-    parts += [comparison.winners(rows), other_choices(ours, experiment)]
+    parts += [comparison.winners(rows), *other_choices(ours, experiment)]
     deep = {
         f"{cell.dataset}, {cell.activation}": lines
         for cell in ours.cells

@@ -254,22 +254,24 @@ def test_other_choices_are_shown_for_the_methods_that_they_change(relu, record):
     turned = Protocol(zero_transpose=not Protocol().zero_transpose)
     both = dataclasses.replace(RELU, protocols=(Protocol(), turned))
 
-    def table_of(cell):
+    one_draw = dataclasses.replace(both, protocols=(*both.protocols, lee.ONE_DRAW))
+
+    def tables_of(cell):
         return of_lee.other_choices(ours(relu, cell), "lee-table2")
 
-    assert table_of(RELU) is table_of(both) is None
+    assert tables_of(RELU) == tables_of(both) == []
     record(relu, RELU, "zero", [82.5, 83.5], turned)
-    assert table_of(RELU) is None
-    table = table_of(both)
-    assert table.rows == [
-        [
-            "mnist, 10 epochs",
-            "zero",
-            f"zero_transpose = {turned.zero_transpose}",
-            "83.0 ± 0.7\n82.9 (+0.1) ✓",
-        ]
-    ]
-    assert table.styles == [["", "", "", "inside"]]
+    assert tables_of(RELU) == []
+    (table,) = tables_of(one_draw)
+    assert table.title.startswith(f"With zero_transpose = {turned.zero_transpose}: ")
+    assert table.columns == ["", "zero"]
+    assert table.rows == [["mnist, 10 epochs", "83.0 ± 0.7\n82.9 (+0.1) ✓"]]
+    assert table.styles == [["", "inside"]]
+    record(relu, RELU, "rai", [11.3, 11.3], lee.ONE_DRAW)
+    record(relu, RELU, "orthogonal", [11.3, 11.3], lee.ONE_DRAW)
+    table = tables_of(one_draw)[1]
+    assert table.title.startswith("With draws = one: ")
+    assert table.columns == ["", "orthogonal", "rai"]
 
 
 # Who wins
