@@ -11,6 +11,7 @@ ROOT = pathlib.Path(experiments.__file__).parent
 PAPERS = (
     "lee2024",
     "sansone2017",
+    "poli2024",
     "skorski2020",
     "relu_range",
     "deep_narrow",
