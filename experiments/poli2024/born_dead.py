@@ -19,7 +19,6 @@ DOMAIN = math.sqrt(3)
 """Inputs are numbers from minus this to this, which have a variance of 1."""
 
 _POINTS = 101
-_ROUNDING = 1e-12
 
 
 def bounds(width: int, depth: int) -> tuple[float, float]:
@@ -139,8 +138,9 @@ def dead(
 ) -> list[tuple[float, float]]:
     """Draws networks, and counts what is dead behind each layer.
 
-    A network is dead where it is the same for all inputs, and a unit where it is 0 for
-    all of them.
+    A network is dead where its slope is 0 for all inputs, and a unit where its output
+    is. Slopes are followed by themselves: biases may leave so little of the inputs in
+    the outputs that rounding hides it, and the network is not dead for that.
 
     Args:
         method: One of `METHODS`.
@@ -156,13 +156,16 @@ def dead(
     # In float64: a signal may grow or shrink by twenty decades on its way.
     x = np.linspace(-DOMAIN, DOMAIN, _POINTS)
     outputs = np.broadcast_to(x[None, :, None], (networks, _POINTS, 1))
+    slopes = np.ones_like(outputs)
     counts = []
     for layer_seed in seeds:
         kernels, biases = _draw(method, outputs.shape[2], width, networks, layer_seed)
-        outputs = np.maximum(outputs @ kernels + biases, 0.0)
-        highest, lowest = outputs.max(axis=1), outputs.min(axis=1)
-        same = highest - lowest <= _ROUNDING * highest
-        counts.append((float(same.all(axis=1).mean()), float((highest == 0).mean())))
+        logits = outputs @ kernels + biases
+        active = logits > 0
+        outputs, slopes = logits * active, (slopes @ kernels) * active
+        flat = ~slopes.any(axis=(1, 2))
+        silent = ~active.any(axis=1)
+        counts.append((float(flat.mean()), float(silent.mean())))
     return counts
 
 

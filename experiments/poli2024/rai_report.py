@@ -48,8 +48,8 @@ def report(results: Results, folder: Path) -> list[Part]:
         claims_table("What Lu et al. and the letter say", claims),
         *parts,
         f"Born dead: {networks:,} networks of one input from -√3 to √3 for each width, "
-        "drawn once; a network is dead where it is the same for all inputs, a unit "
-        "where it is 0 for all. Bounds are for symmetric weights without biases. "
+        "drawn once; a network is dead where its slope is 0 for all inputs, a unit "
+        "where its output is. Bounds are for symmetric weights without biases. "
         f"Collapse: Adam at 0.001, batches of 128 of 3,000 samples, "
         f"{max(epochs, default=0)} epochs; a network has collapsed where its outputs "
         f"vary by less than {CONSTANT:.0%} of the target at the end. Intervals are "
