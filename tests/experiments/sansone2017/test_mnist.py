@@ -10,10 +10,10 @@ import pytest
 from experiments.engine import datasets, frame
 from experiments.engine.frame import LedgerSource, Results
 from experiments.engine.ledger import Ledger
+from experiments.engine.logistic_signals import signals
 from experiments.sansone2017 import mnist_report
 from experiments.sansone2017.methods import METHODS, initialize, network
 from experiments.sansone2017.mnist import Cell
-from experiments.sansone2017.start import signals
 
 CELL = Cell((12, 8), 50, watched=True, seeds=2, dataset="digits")
 
