@@ -1,11 +1,30 @@
 """Poli & Yilmaz (2024), a letter: where a negative mean of weights belongs."""
 
 from experiments.experiment import Experiment
-from experiments.poli2024 import born_dead, collapse, rai_report
+from experiments.poli2024 import born_dead, collapse, negative_mean, rai_report
 
 _SOURCE = "Poli & Yilmaz (2024)"
 
+_STARTS = [
+    negative_mean.Cell(dataset, width)
+    for dataset in ("mnist", "fashion_mnist", "digits")
+    for width in (25, 50, 100, 200)
+]
+
 EXPERIMENTS = (
+    Experiment(
+        "poli-mean",
+        "gradients of logistic layers at the start, by the mean of their weights",
+        f"{_SOURCE}, of Yilmaz & Poli (2022)",
+        negative_mean.report,
+        {
+            "smoke": [
+                negative_mean.Cell("digits", width, 4, 2) for width in (10, 20, 40)
+            ],
+            "desk": _STARTS,
+            "paper": _STARTS,
+        },
+    ),
     Experiment(
         "poli-rai",
         "ReLU networks that are born dead, or collapse, by He and by RAI",

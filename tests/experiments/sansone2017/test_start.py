@@ -10,9 +10,10 @@ import pytest
 from experiments.engine import datasets, frame
 from experiments.engine.frame import LedgerSource
 from experiments.engine.ledger import Ledger
+from experiments.engine.logistic_signals import signals
 from experiments.sansone2017 import entropy, theory
 from experiments.sansone2017.methods import METHODS, initialize, network
-from experiments.sansone2017.start import Start, centred, signals
+from experiments.sansone2017.start import Start, centred
 
 DIGITS = datasets.load("digits")
 X = centred(datasets.scale(DIGITS, "unit"))
