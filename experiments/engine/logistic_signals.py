@@ -1,17 +1,18 @@
 """What passes through a network of logistic layers, forwards and backwards."""
 
-import keras
+from collections.abc import Sequence
+
 import numpy as np
 import scipy.special
 
 
 def signals(
-    model: keras.Sequential, x: np.ndarray, y: np.ndarray
+    weights: Sequence[Sequence[np.ndarray]], x: np.ndarray, y: np.ndarray
 ) -> list[dict[str, float]]:
     """Measures the hidden layers of a network of logistic units and a softmax.
 
     Args:
-        model: Dense layers, each but the last with `sigmoid`.
+        weights: Kernel and bias of each layer, the last one included.
         x: Samples, `(samples, features)`.
         y: Their classes.
 
@@ -21,10 +22,7 @@ def signals(
         `output_mean`, and `gradient`, the root mean square of the gradients of the
         samples' cross-entropies with respect to the outputs.
     """
-    weights = [
-        tuple(np.asarray(w, dtype="float64") for w in layer.get_weights())
-        for layer in model.layers
-    ]
+    weights = [[np.asarray(w, dtype="float64") for w in layer] for layer in weights]
     outputs = [np.asarray(x, dtype="float64")]
     logits = []
     for kernel, bias in weights:

@@ -1,5 +1,6 @@
 """Yilmaz & Poli (2022): which mean of weights lets gradients pass logistic layers."""
 
+import itertools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -92,43 +93,41 @@ class Cell:
         data = datasets.load(self.dataset, data_dir)
         x = datasets.scale(data, "unit")[:SAMPLES]
         for run in missing:
-            model = start(
-                x.shape[1],
-                (self.width,) * self.depth,
-                data.num_classes,
-                run["product"],
-                run["seed"],
-            )
+            sizes = (x.shape[1], *(self.width,) * self.depth, data.num_classes)
+            weights = start(sizes, run["product"], run["seed"])
             number = ledger.begin(run)
-            for layer, values in enumerate(signals(model, x, data.y[:SAMPLES])):
+            for layer, values in enumerate(signals(weights, x, data.y[:SAMPLES])):
                 of_layer = {name: [value] for name, value in values.items()}
                 ledger.record([number], layer, of_layer)
 
 
 def start(
-    features: int, hidden: Sequence[int], classes: int, product: float, seed: int
-) -> keras.Sequential:
-    """Builds a logistic network whose weights have a mean of their own.
+    sizes: Sequence[int], product: float, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Draws the weights of a logistic network, with a mean of their own.
 
     Logistic layers have weights from `N(product / inputs, 0.1**2)`; the softmax behind
     them is Glorot's.
 
     Args:
-        features: Number of inputs.
-        hidden: Units of each hidden layer.
-        classes: Number of classes.
+        sizes: Number of inputs, units of each hidden layer, and number of classes.
         product: Mean times inputs.
         seed: A seed.
+
+    Returns:
+        Kernel and bias of each layer.
     """
-    seeds = np.random.SeedSequence(seed).generate_state(len(hidden) + 1).tolist()
-    layers: list[keras.Layer] = []
-    sizes = [features, *hidden]
-    for inputs, units, layer_seed in zip(sizes[:-1], hidden, seeds[:-1], strict=True):
-        normal = keras.initializers.RandomNormal(product / inputs, STDDEV, layer_seed)
-        layers.append(keras.layers.Dense(units, "sigmoid", kernel_initializer=normal))
-    last = keras.initializers.GlorotUniform(seeds[-1])
-    layers.append(keras.layers.Dense(classes, "softmax", kernel_initializer=last))
-    return keras.Sequential([keras.Input((features,)), *layers])
+    shapes = list(itertools.pairwise(sizes))
+    *seeds, last = np.random.SeedSequence(seed).generate_state(len(shapes)).tolist()
+    draws = [
+        keras.initializers.RandomNormal(product / inputs, STDDEV, layer_seed)
+        for (inputs, _), layer_seed in zip(shapes, seeds, strict=False)
+    ]
+    draws.append(keras.initializers.GlorotUniform(last))
+    return [
+        (keras.ops.convert_to_numpy(draw(shape)), np.zeros(shape[1]))
+        for draw, shape in zip(draws, shapes, strict=True)
+    ]
 
 
 def report(results: Results, folder: Path) -> list[Part]:
@@ -141,7 +140,7 @@ def report(results: Results, folder: Path) -> list[Part]:
     kept = passed(results.frame)
     rows = []
     for (dataset, width), by_product in kept.items():
-        best = max(by_product, key=lambda product: by_product[product])
+        best = _best(by_product)
         rows.append(
             [
                 f"{dataset}, {width} units",
@@ -164,7 +163,8 @@ def report(results: Results, folder: Path) -> list[Part]:
         _picture(kept, folder / "gradients.png"),
         f"What a layer passes is the ratio of the gradients (root mean square, of the "
         "cross-entropy with respect to outputs) of neighbouring hidden layers, the "
-        "geometric mean over layers and seeds. Logistic layers with weights from "
+        "geometric mean over layers and seeds; best is what is nearest to 1, where "
+        "they neither vanish nor explode. Logistic layers with weights from "
         f"N(mean, {STDDEV:g}²), no biases, pixels in [0, 1], {SAMPLES} samples.",
     ]
 
@@ -193,8 +193,13 @@ def passed(frame: pd.DataFrame) -> Passed:
     }
 
 
+def _best(by_product: Mapping[int, float]) -> int:
+    """Returns the product with which gradients neither vanish nor explode."""
+    return min(by_product, key=lambda product: abs(math.log(by_product[product])))
+
+
 def _claims(kept: Passed) -> list[Claim]:
-    best = {of: max(by, key=lambda product: by[product]) for of, by in kept.items()}
+    best = {of: _best(by) for of, by in kept.items()}
     shown = ", ".join(
         f"{dataset} {width}: {best[dataset, width]}" for dataset, width in best
     )

@@ -88,7 +88,7 @@ class Start:
         model = network(x.shape[1], self.hidden, data.num_classes, "softmax")
         for method, seed in dict.fromkeys((r["method"], r["seed"]) for r in missing):
             initialize(model, method, x, seed)
-            layers = signals(model, x, y)
+            layers = signals([of.get_weights() for of in model.layers], x, y)
             runs = [
                 run
                 for run in self.describe()

@@ -42,7 +42,9 @@ def test_a_member_is_a_network_that_plain_fit_trains(trained):
     x, y = scaled["train"] - mean, parts["train"].y
     model = network(64, (12, 8), 10, "softmax")
     initialize(model, "random+EP", x[order[:1000]], 1)
-    start = signals(model, x[order[:1249]], y[order[:1249]])
+    start = signals(
+        [of.get_weights() for of in model.layers], x[order[:1249]], y[order[:1249]]
+    )
     model.compile(
         keras.optimizers.SGD(0.001, momentum=0.9),
         "sparse_categorical_crossentropy",

@@ -105,7 +105,7 @@ def test_signals_are_those_of_keras():
     """Gradients with respect to outputs, by shifting each of them through its bias."""
     model = started("glorot", hidden=(6, 5))
     x, y = X[:40], DIGITS.y[:40]
-    measured = signals(model, x, y)
+    measured = signals([of.get_weights() for of in model.layers], x, y)
     outputs = keras.Model(model.inputs[0], [layer.output for layer in model.layers])
     *hidden, probabilities = (np.asarray(o, "float64") for o in outputs(x))
     for layer, one in zip(hidden, measured, strict=True):
