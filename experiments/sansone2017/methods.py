@@ -43,6 +43,13 @@ DRAWS: dict[str, Callable[..., keras.Initializer]] = {
 """What draws the kernels of a method, but for `lsuv`, which measures."""
 
 
+def check_methods(methods: Sequence[str]) -> None:
+    """Raises a `ValueError` for a method that is unknown."""
+    for method in methods:
+        if method not in METHODS:
+            raise unknown("method", method, METHODS)
+
+
 def initialize(model: keras.Model, method: str, x: np.ndarray, seed: int) -> None:
     """Sets the weights of a built network of dense layers as a method has them.
 
@@ -63,8 +70,7 @@ def initialize(model: keras.Model, method: str, x: np.ndarray, seed: int) -> Non
     Raises:
         ValueError: If there is no such method.
     """
-    if method not in METHODS:
-        raise unknown("method", method, METHODS)
+    check_methods([method])
     if method == "lsuv":
         calibration.lsuv(model, x, seed=seed)
         return

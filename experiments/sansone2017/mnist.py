@@ -10,7 +10,12 @@ import numpy as np
 from experiments.engine import datasets, trainer
 from experiments.engine.ledger import Ledger
 from experiments.sansone2017.augmentation import DistortedBatches
-from experiments.sansone2017.methods import METHODS, initialize, network
+from experiments.sansone2017.methods import (
+    METHODS,
+    check_methods,
+    initialize,
+    network,
+)
 from keras_inits import DeadUnitMonitor, Population
 from keras_inits.population import ENGINE, SeedBatches
 
@@ -44,6 +49,10 @@ class Cell:
     methods: tuple[str, ...] = METHODS
     seeds: int = 4
     dataset: str = "mnist"
+
+    def __post_init__(self) -> None:
+        """Checks the methods."""
+        check_methods(self.methods)
 
     @property
     def shape(self) -> str:

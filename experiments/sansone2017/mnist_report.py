@@ -36,12 +36,10 @@ def _report(number: int, results: Results, folder: Path) -> list[Part]:
         iteration=(results.frame["epoch"] + 1) * cell.iterations_per_epoch,
         error=100 * (1 - results.frame["test_accuracy"]),
     )
-    # The model is chosen on the validation objective.
-    chosen = frame.reset_index().loc[
-        lambda rows: rows.groupby("run", sort=False)["val_loss"].idxmin()
-    ]
-    parts: list[Part] = [_table(number, cell, frame, chosen)]
-    claims = _convergence(cell, frame)
+    done = verdicts.finished(frame, cell.rows_per_run)
+    decided = verdicts.have_all(done, PAPER, cell.seeds)
+    parts: list[Part] = [_table(number, cell, done)]
+    claims = _convergence(cell, done) if decided else []
     panels = {
         "training objective (log)": views.lines(frame, "loss"),
         "validation objective (log)": views.lines(frame, "val_loss"),
@@ -49,7 +47,7 @@ def _report(number: int, results: Results, folder: Path) -> list[Part]:
     }
     parts.append(views.learning_curves(panels, "iteration", folder / "curves.png"))
     if cell.watched:
-        claims += _drift(cell, frame)
+        claims += _drift(cell, done) if decided else []
         parts.append(_layers(cell, frame, folder / "layers.png"))
     if cell.distorted:
         parts.append(augmentation.picture(folder / "digits.png"))
@@ -71,15 +69,19 @@ def _report(number: int, results: Results, folder: Path) -> list[Part]:
     return parts
 
 
-def _table(number: int, cell: Cell, frame: pd.DataFrame, chosen: Any) -> Table:
+def _table(number: int, cell: Cell, done: pd.DataFrame) -> Table:
     published = {
         row["method"]: row
         for row in read_published(_PUBLISHED)
         if row["table"] == str(number) and cell.dataset == "mnist"
     }
     rows = []
-    last = frame[frame["epoch"] == cell.rows_per_run - 1]
-    for method in cell.methods:
+    # The model is chosen on the validation objective.
+    chosen = done.reset_index().loc[
+        lambda rows: rows.groupby("run", sort=False)["val_loss"].idxmin()
+    ]
+    last = done[done["epoch"] == cell.rows_per_run - 1]
+    for method in dict.fromkeys(done["method"]):
         of_method = chosen[chosen["method"] == method]
         known = published.get(method, {})
         spread = f" ± {known['sd']}" if known.get("sd") else ""
@@ -179,7 +181,7 @@ def _layers(cell: Cell, frame: pd.DataFrame, path: Path) -> Path:
     """Draws mean and standard deviation of every layer's outputs over iterations."""
     layers = range(1, len(cell.hidden) + 2)
     statistics_of: dict[str, dict[int, tuple[list[int], Any, Any]]] = {}
-    for method in cell.methods:
+    for method in dict.fromkeys(frame["method"]):
         by_iteration = (
             frame[frame["method"] == method]
             .groupby("iteration")

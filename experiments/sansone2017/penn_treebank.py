@@ -11,7 +11,7 @@ from experiments.engine import corpora, trainer
 from experiments.engine.ledger import Ledger
 from experiments.sansone2017 import recurrent
 from experiments.sansone2017.copy_memory import LSTM
-from experiments.sansone2017.methods import METHODS
+from experiments.sansone2017.methods import METHODS, check_methods
 
 ITERATIONS = 500_000
 """Those of the paper."""
@@ -87,9 +87,11 @@ class Cell:
     dataset: str = "ptb"
 
     def __post_init__(self) -> None:
-        """LSTM has one way to start."""
+        """Checks the methods; LSTM has one way to start."""
         if self.kind == LSTM:
             object.__setattr__(self, "methods", (LSTM,))
+        else:
+            check_methods(self.methods)
 
     @property
     def name(self) -> str:

@@ -14,7 +14,7 @@ from experiments.reporting.comparison import read_published
 from experiments.reporting.report import Claim, Part, Table, claims_table
 from experiments.sansone2017 import verdicts, views
 from experiments.sansone2017.copy_memory import LSTM
-from experiments.sansone2017.methods import PAPER
+from experiments.sansone2017.methods import METHODS, PAPER
 from experiments.sansone2017.penn_treebank import (
     BATCH,
     CLIPNORM,
@@ -47,16 +47,21 @@ def _report(number: int, results: Results, folder: Path) -> list[Part]:
             )
         },
     )
-    chosen = frame.reset_index().loc[
+    ended = cell.iterations >= ITERATIONS and cell.dataset == "ptb"
+    done = verdicts.finished(frame, cell.rows_per_run)
+    chosen = done.reset_index().loc[
         lambda rows: rows.groupby("run", sort=False)["val_loss"].idxmin()
     ]
-    last = frame[frame["epoch"] == cell.rows_per_run - 1]
+    last = done[done["epoch"] == cell.rows_per_run - 1]
+    claims: list[Part] = []
+    if verdicts.have_all(done, (LSTM, *PAPER), cell.seeds):
+        of_end = _claims(number, chosen, last, ended)
+        claims = [claims_table("What the paper says in words", of_end)]
     whole = cell.rows_per_run * cell.iterations_per_epoch
     panels = {
         f"{part} perplexity (log)": views.lines(frame, f"{part} perplexity")
         for part in ("training", "validation", "test")
     }
-    ended = cell.iterations >= ITERATIONS and cell.dataset == "ptb"
     size = (
         "as many as in the paper"
         if ended
@@ -65,9 +70,7 @@ def _report(number: int, results: Results, folder: Path) -> list[Part]:
         "decided"
     )
     return [
-        claims_table(
-            "What the paper says in words", _claims(number, chosen, last, ended)
-        ),
+        *claims,
         _table(number, results.cells, chosen, last),
         views.learning_curves(panels, "iteration", folder / "curves.png"),
         f"{whole:,} iterations ({size}) of Adam at 0.0001, gradients clipped to a norm "
@@ -90,7 +93,7 @@ def _table(
         if row["table"] == str(number) and cell.dataset == "ptb"
     }
     rows = []
-    for method in (LSTM, *cell.methods):
+    for method in [m for m in (LSTM, *METHODS) if m in set(chosen["method"])]:
         of_method, at_end = (each[each["method"] == method] for each in (chosen, last))
         rows.append(
             [

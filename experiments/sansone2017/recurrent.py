@@ -7,9 +7,8 @@ import keras
 import numpy as np
 
 from experiments.sansone2017 import entropy
-from experiments.sansone2017.methods import DRAWS, METHODS
+from experiments.sansone2017.methods import DRAWS, check_methods
 from keras_inits import calibration
-from keras_inits.utils.validation import unknown
 
 
 def network(
@@ -66,8 +65,7 @@ def initialize(model: keras.Sequential, method: str, x: np.ndarray, seed: int) -
     Raises:
         ValueError: If there is no such method.
     """
-    if method not in METHODS:
-        raise unknown("method", method, METHODS)
+    check_methods([method])
     embedding, recurrent, output = (layer for layer in model.layers if layer.weights)
     seeds = np.random.SeedSequence(seed).generate_state(4).tolist()
     embedding.embeddings.assign(

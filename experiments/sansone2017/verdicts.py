@@ -3,9 +3,33 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 import scipy.stats
 
 SIGNIFICANT = 0.05
+
+
+def finished(frame: pd.DataFrame, rows_per_run: int) -> pd.DataFrame:
+    """Returns the rows of runs that have been trained to their end.
+
+    Args:
+        frame: Rows of results, under the key of their run.
+        rows_per_run: Epochs that a run has in the end.
+    """
+    last = frame.groupby(level=0)["epoch"].transform("max")
+    return frame[last == rows_per_run - 1]
+
+
+def have_all(frame: pd.DataFrame, methods: Sequence[str], seeds: int) -> bool:
+    """Tells whether every seed of some methods is there, to be judged by.
+
+    Args:
+        frame: Rows of results that are finished.
+        methods: The methods that are compared.
+        seeds: Number of seeds.
+    """
+    known = set(zip(frame["method"], frame["seed"], strict=True))
+    return {(m, s) for m in methods for s in range(seeds)} <= known
 
 
 def p_value(differences: np.ndarray) -> float:
