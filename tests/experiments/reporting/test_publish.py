@@ -65,7 +65,7 @@ def test_a_table_of_runs_that_were_recorded_by_hand(tmp_path, record):
     assert "# lee-table2: 120 hidden layers" in text
     assert "1 of 1 published numbers lie inside" in text
     assert "`python -m experiments run lee-table2 --preset desk`" in text
-    assert "Seeds 0 to 9." in text and "Preset desk; 4 of 900 runs." in text
+    assert "Seeds 0 to 9." in text and "Preset desk; 4 of 1400 runs." in text
     assert "epsilon = 0.1" in text and f"scaling = {Protocol().scaling}" in text
     versions = ledger.curves()[0]["versions"]
     assert f"keras {versions['keras']}" in text and "commit " in text
