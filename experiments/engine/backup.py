@@ -6,16 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
-_SUFFIX = ".weights.h5"
+from keras_inits.inspection.layers import leaf_layers
+
+_SUFFIX = ".npz"
 
 
 class Backup(keras.callbacks.Callback):
-    """Saves weights and optimizer after each epoch, to go on from when killed.
+    """Saves a model after each epoch, to go on from when killed.
 
-    As `keras.callbacks.BackupAndRestore` does, but the weights and the number of their
-    epoch are one file, which is on the disk before it takes the place of the last one:
-    also when the power is cut there is always a backup that can be read. They are
+    As `keras.callbacks.BackupAndRestore` does, but with all that the next epoch depends
+    on: beside weights and optimizer the random generators of layers that drop, and the
+    states of recurrent layers that go on from batch to batch. With the number of the
+    epoch they are one file, which is on the disk before it takes the place of the last
+    one: also when the power is cut there is always a backup that can be read. They are
     removed when the training ends.
 
     Examples:
@@ -41,7 +46,7 @@ class Backup(keras.callbacks.Callback):
         ...     fit(keras.callbacks.LambdaCallback(on_epoch_end=stop), epochs=4)
         ... except KeyboardInterrupt:
         ...     [path.name for path in folder.iterdir()]
-        ['2.weights.h5']
+        ['2.npz']
         >>> fit(epochs=4)
         [2, 3]
         >>> folder.exists()
@@ -61,11 +66,25 @@ class Backup(keras.callbacks.Callback):
 
         Returns:
             The number of its epochs, for `fit(initial_epoch=...)`; 0 if there are none.
+
+        Raises:
+            ValueError: If what was saved is of another model.
         """
         epochs = max(self._saved(), default=0)
         if epochs:
+            path = self._saved()[epochs]
+            with np.load(path) as saved:
+                values = [saved[name] for name in saved.files]
             model.optimizer.build(model.trainable_variables)
-            model.load_weights(self._saved()[epochs])
+            variables = _variables(model)
+            shapes = [tuple(variable.shape) for variable in variables]
+            if shapes != [value.shape for value in values]:
+                raise ValueError(
+                    f"A backup is of the model that it goes on with: `{path}` has "
+                    f"variables of other shapes. Received: a model with {shapes}"
+                )
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
         return epochs
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -73,8 +92,9 @@ class Backup(keras.callbacks.Callback):
         before = self._saved().values()
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.folder / f"partial{_SUFFIX}"
-        self.model.save_weights(partial, overwrite=True)
-        with partial.open("rb") as file:
+        with partial.open("wb") as file:
+            np.savez(file, *map(keras.ops.convert_to_numpy, _variables(self.model)))
+            file.flush()
             os.fsync(file.fileno())
         path = partial.replace(self.folder / f"{epoch + 1}{_SUFFIX}")
         for old in before:
@@ -89,3 +109,14 @@ class Backup(keras.callbacks.Callback):
         """Returns the whole backups by their numbers of epochs."""
         paths = self.folder.glob(f"[0-9]*{_SUFFIX}")
         return {int(path.name.removesuffix(_SUFFIX)): path for path in paths}
+
+
+def _variables(model: keras.Model) -> list[Any]:
+    """Returns all that the next epoch depends on: `save_weights` has a part of it."""
+    states = [
+        state
+        for layer in leaf_layers(model)
+        if getattr(layer, "stateful", False)
+        for state in keras.tree.flatten(layer.states)
+    ]
+    return [*model.variables, *states, *model.optimizer.variables]

@@ -87,7 +87,7 @@ def lsuv(
                 kernel.assign(start(kernel.shape, kernel.dtype))
             if layer.use_bias:
                 cell.bias.assign(np.zeros(cell.bias.shape))
-        for _ in range(max_iter + 1):
+        for step in range(max_iter + 1):
             variance = logit_moments(data, [layer])[0].variance[0]
             if variance == 0:
                 raise ValueError(
@@ -96,8 +96,9 @@ def lsuv(
                 )
             if abs(variance - 1) < tol:
                 return None
-            for kernel in kernels:
-                kernel.assign(kernel / variance**0.5)
+            if step < max_iter:
+                for kernel in kernels:
+                    kernel.assign(kernel / variance**0.5)
         return f"its variance is not within {tol:g} of 1 after {max_iter} steps"
 
     measure = measure_logits(data)

@@ -6,7 +6,8 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import erf, lambertw
 
-from keras_inits import calibration
+from keras_inits import RandomEP, calibration
+from keras_inits.calibration.base import seeds
 from keras_inits.calibration.elliptical_projection import project
 
 
@@ -117,6 +118,25 @@ def test_convolutions_by_channel(groups):
     after = report.rows[0].after
     assert abs(after["logit mean"]) < 0.05
     assert after["logit variance"] == pytest.approx(math.pi / 2, rel=0.1)
+
+
+def test_a_group_of_constant_channels_stays_as_drawn():
+    x = np.random.default_rng(0).normal(size=(40, 6, 6, 4)).astype("float32")
+    x[..., 2:] = 1
+    layer = keras.layers.Conv2D(6, 3, groups=2, activation="sigmoid")
+    model = keras.Sequential([keras.Input((6, 6, 4)), layer])
+    calibration.elliptical_projection(model, x, seed=1)
+    kernel, bias = layer.get_weights()
+    assert np.isfinite(kernel).all() and np.isfinite(bias).all()
+    total = np.einsum("hwio,i->o", kernel[..., :3] ** 2, x[..., :2].var(axis=(0, 1, 2)))
+    np.testing.assert_allclose(total, math.pi / 2, rtol=1e-5)
+    (layer_seed,) = seeds(1, 1)
+    drawn = np.asarray(RandomEP(seed=layer_seed)(kernel.shape))
+    np.testing.assert_allclose(kernel[..., 3:], drawn[..., 3:], rtol=1e-6)
+    # The means of all channels are answered.
+    np.testing.assert_allclose(
+        bias[3:], -kernel[..., 3:].sum(axis=(0, 1, 2)), rtol=1e-5
+    )
 
 
 def test_only_logistic_layers(x, dense):

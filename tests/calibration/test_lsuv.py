@@ -49,6 +49,16 @@ def test_what_cannot_be_reached_is_missed(x, dense):
     }
 
 
+def test_a_layer_is_scaled_no_more_than_max_iter_times(x, dense):
+    model = dense(6, 3, activation="tanh")
+    first = model.layers[0]
+    first.bias.assign(np.arange(6.0))
+    kernel = first.kernel.numpy()
+    variance = logits(first, x).var()
+    calibration.lsuv(model, x, orthogonal=False, max_iter=1)
+    np.testing.assert_allclose(first.kernel, kernel / variance**0.5, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     "arguments", [{"tol": 0}, {"tol": np.nan}, {"max_iter": 0}, {"max_iter": "1"}]
 )

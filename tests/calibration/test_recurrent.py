@@ -59,6 +59,31 @@ def test_every_unit_is_on_the_ellipsoid_of_all_that_it_takes(x, base, sequences)
     assert not np.array_equal(other[1].get_weights()[1], recurrent)
 
 
+def test_a_layer_that_does_not_settle_has_the_best_that_was_found():
+    """One input for long, many units: their states are chaotic under these weights."""
+    random = np.random.default_rng(0)
+    symbols = random.uniform(-0.4, 0.4, (10, 60))
+    which = np.full((60, 80), 8)
+    which[:, :3] = random.integers(0, 8, (60, 3))
+    x = symbols[which].astype("float32")
+    layer = keras.layers.SimpleRNN(60, "sigmoid", return_sequences=True)
+    network = keras.Sequential([keras.Input((80, 60)), layer])
+    report = calibration.elliptical_projection(network, x, seed=0)
+    (why,) = report.missed.values()
+    off = float(why.split()[-2])
+    assert 1e-3 < off < 0.5
+    kernel, recurrent, bias = layer.get_weights()
+    outputs = np.asarray(layer(x))
+    before = np.concatenate([np.zeros((60, 1, 60)), outputs[:, :-1]], axis=1)
+    taken = np.concatenate([x, before], axis=2).reshape(-1, 120)
+    weights = np.concatenate([kernel, recurrent])
+    variances = taken.var(axis=0) @ weights**2 / (math.pi / 2)
+    means = (taken.mean(axis=0) @ weights + bias) / math.sqrt(math.pi / 2)
+    found = max(np.abs(variances - 1).max(), np.abs(means).max())
+    assert found == pytest.approx(off, rel=0.1)
+    assert 1 < report.rows[0].after["logit variance"] < 3
+
+
 def test_sequences_may_be_read_backwards(x):
     # The last steps must be told from the first.
     x = x * np.linspace(0.2, 3, STEPS, dtype="float32")[:, None]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from experiments.engine.backup import Backup
+from keras_inits import Population
 
 X = np.random.default_rng(0).normal(size=(32, 3)).astype("float32")
 
@@ -34,15 +35,17 @@ def train(folder, epochs=5, **replaced):
 
 def train_and_die(folder):
     """Is killed in the third epoch, when half of its backup is written."""
-    save = keras.Model.save_weights
+    save, saved = np.savez, []
 
-    def cut(self, path, overwrite=True):
-        save(self, path, overwrite)
-        if self.optimizer.iterations == 3:
-            os.truncate(path, os.path.getsize(path) // 2)
+    def cut(file, *arrays):
+        save(file, *arrays)
+        saved.append(file)
+        if len(saved) == 3:
+            file.flush()
+            os.truncate(file.name, os.path.getsize(file.name) // 2)
             os.kill(os.getpid(), signal.SIGKILL)
 
-    keras.Model.save_weights = cut
+    np.savez = cut
     train(folder)
 
 
@@ -60,7 +63,7 @@ def test_a_backup_that_was_cut_off_is_not_taken(tmp_path):
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     files = sorted(path.name for path in folder.iterdir())
-    assert files == ["2.weights.h5", "partial.weights.h5"]
+    assert files == ["2.npz", "partial.npz"]
     resumed, epochs = train(folder)
     assert epochs == [2, 3, 4]
     straight, _ = train(tmp_path / "other")
@@ -74,10 +77,10 @@ def test_the_newest_backup_is_taken_by_number(tmp_path):
         """Stands for a process that is killed when the training has ended."""
 
     train(tmp_path, epochs=9, on_train_end=keep)
-    nine = (tmp_path / "9.weights.h5").read_bytes()
+    nine = (tmp_path / "9.npz").read_bytes()
     train(tmp_path, epochs=10, on_train_end=keep)
     # Killed between the new backup and the removal of the one before.
-    (tmp_path / "9.weights.h5").write_bytes(nine)
+    (tmp_path / "9.npz").write_bytes(nine)
     network = model()
     assert Backup(tmp_path).restore(network) == 10
     assert int(network.optimizer.iterations) == 10
@@ -96,5 +99,67 @@ def test_a_backup_of_another_network_is_an_error(tmp_path):
     train(tmp_path, epochs=1, on_train_end=lambda logs=None: None)
     other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
     other.compile("adam", "mse")
-    with pytest.raises(ValueError, match="shape"):
+    with pytest.raises(ValueError, match=r"other shapes. Received: .*\(3, 4\)"):
         Backup(tmp_path).restore(other)
+
+
+def reader():
+    """Drops, and keeps states from batch to batch."""
+    keras.utils.set_random_seed(0)
+    network = keras.Sequential(
+        [
+            keras.Input(batch_shape=(4, 3, 2)),
+            keras.layers.Dropout(0.5),
+            keras.layers.SimpleRNN(5, stateful=True, return_sequences=True),
+            keras.layers.LSTM(5, stateful=True),
+            keras.layers.Dense(1),
+        ]
+    )
+    network.compile("adam", "mse")
+    return network
+
+
+def dropping():
+    """Two networks that drop, as one population."""
+
+    def build(seed):
+        return keras.Sequential(
+            [
+                keras.Input((3, 2)),
+                keras.layers.Flatten(),
+                keras.layers.Dense(5, kernel_initializer=keras.initializers.Ones()),
+                keras.layers.Dropout(0.5),
+                keras.layers.Dense(1),
+            ]
+        )
+
+    population = Population(build, [{"seed": 0}, {"seed": 1}])
+    population.compile("adam", "mse")
+    return population
+
+
+@pytest.mark.parametrize("build", [reader, dropping])
+def test_a_training_that_goes_on_is_that_which_was_not_stopped(build, tmp_path):
+    x = np.random.default_rng(0).normal(size=(16, 3, 2)).astype("float32")
+    y = x.sum(axis=(1, 2))[:, None]
+
+    def fit(folder, **options):
+        network, backup = build(), Backup(folder)
+        start = backup.restore(network)
+        common = {"batch_size": 4, "shuffle": False, "verbose": 0}
+        callbacks = [backup, *options.pop("callbacks", [])]
+        network.fit(x, y, initial_epoch=start, callbacks=callbacks, **common, **options)
+        return network.get_weights(), start
+
+    def stop(epoch, logs):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    whole, _ = fit(tmp_path / "whole", epochs=4)
+    with pytest.raises(KeyboardInterrupt):
+        stopper = keras.callbacks.LambdaCallback(on_epoch_end=stop)
+        fit(tmp_path / "part", epochs=4, callbacks=[stopper])
+    resumed, start = fit(tmp_path / "part", epochs=4)
+    assert start == 2
+    for one, other in zip(resumed, whole, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
