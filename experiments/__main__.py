@@ -72,7 +72,7 @@ def _plain_errors() -> Iterator[None]:
 def list_() -> None:
     """Lists experiments, presets and data sets."""
     from experiments import experiment, registry
-    from experiments.engine import datasets
+    from experiments.engine import corpora, datasets
     from experiments.engine.progress import console
     from experiments.reporting.report import Table
 
@@ -82,7 +82,7 @@ def list_() -> None:
     sets = [
         [name, "embedded" if name in datasets.EMBEDDED else f"fetch {name}"]
         for name in datasets.names()
-    ]
+    ] + [[name, how] for name, how in corpora.NAMES.items()]
     columns = ["name", "what", "source", "python -m experiments ..."]
     for table in (
         Table("Experiments", columns, experiments),
@@ -150,7 +150,15 @@ def _run(
         for cell in experiment.select(preset, options)
     ]
     for name in dict.fromkeys(cell.dataset for _, cell in work if cell.dataset):
-        (corpora if name in corpora.NAMES else datasets).load(name, data_dir)
+        try:
+            (corpora if name in corpora.NAMES else datasets).load(name, data_dir)
+        except FileNotFoundError as error:
+            needing = {experiment for experiment, cell in work if cell.dataset == name}
+            experiments = [one for one in experiments if one.name not in needing]
+            if not experiments:
+                raise
+            work = [part for part in work if part[0] not in needing]
+            console.print(f"Left out: {', '.join(sorted(needing))}. {error}")
     ledger = Ledger(results / "ledger.sqlite")
     csvs = {
         experiment.name: CSVSource(results / experiment.name / f"{experiment.name}.csv")

@@ -16,7 +16,7 @@ from keras_inits.utils.validation import unknown
 PRESETS = {
     "smoke": "embedded digits, few epochs and seeds: the whole catalogue in minutes",
     "desk": "two cores, hours",
-    "paper": "everything in the paper, ten seeds",
+    "paper": "everything in the paper, with its seeds or more",
 }
 
 Run = Mapping[str, Any]
@@ -172,9 +172,10 @@ class Experiment:
         fields = {field.name for field in dataclasses.fields(cell)}
         for name, value in changes.items():
             if name not in fields:
+                option = {"methods": "method"}.get(name, name)
                 raise ValueError(
-                    f"`{name}` must be left out where cells have no such field. "
-                    f"Received: experiment={self.name}, {name}={value}"
+                    f"`--{option}` must be left out where an experiment has none. "
+                    f"Received: experiment={self.name}, {option}={value}"
                 )
         replaced: Cell = dataclasses.replace(cell, **changes)
         return replaced

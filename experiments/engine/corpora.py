@@ -8,7 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-NAMES = ("ptb", "markov")
+NAMES = {
+    "ptb": "text files in the folder that --data-dir names, or in its folder ptb",
+    "markov": "embedded",
+}
+"""Texts, and how they come here."""
 
 PARTS = ("train", "valid", "test")
 

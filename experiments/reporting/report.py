@@ -182,16 +182,20 @@ class Report:
         return f"{head}\n<body>\n{body}\n</body></html>\n"
 
 
-def mean_sd(values: Sequence[float]) -> str:
-    """Formats percentages as mean ± standard deviation; the mean alone for one value.
+def mean_sd(values: Sequence[float], digits: int = 1) -> str:
+    """Formats mean ± standard deviation; the mean alone for one value.
 
     Examples:
         >>> mean_sd([88.0, 90.0])
         '89.0 ± 1.4'
+        >>> mean_sd([1.78, 1.8], digits=2)
+        '1.79 ± 0.01'
         >>> mean_sd([])
         ''
     """
     if not values:
         return ""
-    mean = f"{statistics.fmean(values):.1f}"
-    return f"{mean} ± {statistics.stdev(values):.1f}" if len(values) > 1 else mean
+    mean = f"{statistics.fmean(values):.{digits}f}"
+    if len(values) < 2:
+        return mean
+    return f"{mean} ± {statistics.stdev(values):.{digits}f}"

@@ -13,7 +13,7 @@ import numpy as np
 from experiments.engine.frame import Results
 from experiments.engine.ledger import Ledger
 from experiments.reporting.report import Part, Table
-from experiments.sansone2017 import copy_memory, mnist, penn_treebank
+from experiments.sansone2017 import copy_memory, mnist, penn_treebank, recurrent
 
 Trained = mnist.Cell | copy_memory.Cell | penn_treebank.Cell
 
@@ -174,7 +174,7 @@ def _weights_times_samples(cell: Trained) -> int:
         features, classes = {"mnist": (784, 10), "digits": (64, 10)}[cell.dataset]
         sizes = np.array([features, *cell.hidden, classes])
         return mnist.BATCH * int(np.sum(sizes[:-1] * sizes[1:]))
-    gates = 4 if cell.kind == copy_memory.LSTM else 1
+    gates = 4 if cell.kind == recurrent.LSTM else 1
     units = cell.units
     if isinstance(cell, copy_memory.Cell):
         words, batch = copy_memory.CHARACTERS, copy_memory.BATCH
@@ -194,7 +194,8 @@ def report(results: Results, folder: Path) -> list[Part]:
     frame = results.frame.set_index("of")
     rows = []
     hours = 0.0
-    for cell in results.cells:
+    measured_cells = [cell for cell in results.cells if cell.name in frame.index]
+    for cell in measured_cells:
         measured = frame.loc[cell.name]
         of_all = float(measured["seconds_per_step"]) * cell.steps / 3600
         hours += of_all

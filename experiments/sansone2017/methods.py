@@ -50,16 +50,65 @@ def check_methods(methods: Sequence[str]) -> None:
             raise unknown("method", method, METHODS)
 
 
+def projected(method: str) -> bool:
+    """Tells whether a method is the elliptical projection."""
+    return "EP" in method
+
+
+def logit_std(method: str) -> float:
+    """Returns the standard deviation that a method gives to logits by theorem 1."""
+    if method == "random+EP, true optimum":
+        return entropy.best_std()
+    return entropy.BOUND_STD
+
+
+def kernel_of(
+    method: str,
+    shape: tuple[int, ...],
+    seed: int,
+    activation: Any = keras.activations.sigmoid,
+) -> np.ndarray:
+    """Draws a kernel for inputs that are outputs of logistic units.
+
+    That of the elliptical projection is the formula of section 6: a unit has weights
+    `w = s / sqrt(k) v / |v|`, with `v` from `U(-1, 1)` or orthogonal, `s` the standard
+    deviation of its logit and `k` the variance of an input, that of footnote 9.
+
+    Args:
+        method: One of `METHODS`, but for `lsuv`.
+        shape: Of the kernel.
+        seed: A seed.
+        activation: Of its layer. `yilmaz_poli`, which is for logistic units, leaves
+            others to Glorot.
+    """
+    draw = DRAWS[method]
+    if method == "yilmaz_poli" and kind_of(activation) != "logistic":
+        draw = keras.initializers.GlorotUniform
+    options: dict[str, Any] = {"seed": seed}
+    if projected(method):
+        options["logit_std"] = logit_std(method)
+    return keras.ops.convert_to_numpy(draw(**options)(shape))
+
+
+def lsuv(model: keras.Model, x: np.ndarray, seed: int) -> None:
+    """Scales the layers of a network until logits have variance 1.
+
+    Raises:
+        ValueError: If a layer does not come to that.
+    """
+    report = calibration.lsuv(model, x, seed=seed)
+    if report.missed:
+        raise ValueError(f"lsuv must reach every layer. Received: {report}")
+
+
 def initialize(model: keras.Model, method: str, x: np.ndarray, seed: int) -> None:
     """Sets the weights of a built network of dense layers as a method has them.
 
-    Biases are zero, but under the elliptical projection. There a unit has weights
-    `w = s / sqrt(k) v / |v|`, with `v` from `U(-1, 1)` or orthogonal, `s` the standard
-    deviation of its logit and `k` the variance of an input, and the bias `-sum(w m)`,
-    with `m` the mean of each input. Those of the data are measured; the output of a
-    logistic unit has `m = 1 / 2` and the `k` of footnote 9, 0.05896. All layers have
-    it, the last one too. Where the last layer is not logistic, `yilmaz_poli`, which is
-    for logistic units, leaves it to Glorot.
+    Biases are zero, but under the elliptical projection: there a unit has the bias
+    `-sum(w m)`, with `m` the mean of each input. Mean and variance of the data are
+    measured, the latter as the mean over features; the output of a logistic unit has
+    `m = 1 / 2` and the variance of footnote 9, 0.05896. All layers have it, the last
+    one too.
 
     Args:
         model: The network, set in place.
@@ -72,30 +121,20 @@ def initialize(model: keras.Model, method: str, x: np.ndarray, seed: int) -> Non
     """
     check_methods([method])
     if method == "lsuv":
-        calibration.lsuv(model, x, seed=seed)
+        lsuv(model, x, seed)
         return
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
     seeds = np.random.SeedSequence(seed).generate_state(len(layers)).tolist()
-    std = entropy.BOUND_STD
-    if method == "random+EP, true optimum":
-        std = entropy.best_std()
-    of_logistic = entropy.moments(0.0, std)
     for layer, layer_seed in zip(layers, seeds, strict=True):
-        draw = DRAWS[method]
-        options: dict[str, Any] = {"seed": layer_seed}
-        if method == "yilmaz_poli" and kind_of(layer.activation) != "logistic":
-            draw = keras.initializers.GlorotUniform
-        if "EP" in method:
-            options["logit_std"] = std
-        kernel = keras.ops.convert_to_numpy(draw(**options)(layer.kernel.shape))
+        kernel = kernel_of(method, layer.kernel.shape, layer_seed, layer.activation)
         bias = np.zeros(kernel.shape[1])
-        if "EP" in method:
-            # The initializer has scaled to inputs that are outputs of logistic units.
-            mean: Any = of_logistic[0]
+        if projected(method):
+            mean, variance = entropy.moments(0.0, logit_std(method))
+            means = np.full(len(kernel), mean)
             if layer is layers[0]:
-                kernel = kernel * math.sqrt(of_logistic[1] / x.var(axis=0).mean())
-                mean = x.mean(axis=0)[:, None]
-            bias = -np.sum(kernel * mean, axis=0)
+                kernel = kernel * math.sqrt(variance / x.var(axis=0).mean())
+                means = x.mean(axis=0)
+            bias = -means @ kernel
         layer.kernel.assign(kernel)
         layer.bias.assign(bias)
 

@@ -10,8 +10,7 @@ import numpy as np
 from experiments.engine import corpora, trainer
 from experiments.engine.ledger import Ledger
 from experiments.sansone2017 import recurrent
-from experiments.sansone2017.copy_memory import LSTM
-from experiments.sansone2017.methods import METHODS, check_methods
+from experiments.sansone2017.methods import METHODS
 
 ITERATIONS = 500_000
 """Those of the paper."""
@@ -28,7 +27,11 @@ of 20 steps where Keras' is their mean. The paper says that it clips, and not at
 PARTS = 4
 """Epochs of a pass through the text."""
 
-_MEASURED_ON = 50
+_WORDS = {"ptb": 929_589, "markov": 10_000}
+"""Of the train part."""
+
+MEASURED_ON = 50
+"""Sequences that a method may measure on."""
 
 
 def side_by_side(words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -47,7 +50,7 @@ def side_by_side(words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         ValueError: If the text does not fill a batch.
     """
     batches = (len(words) - 1) // (BATCH * STEPS)
-    if batches == 0:
+    if batches < 1:
         raise ValueError(
             f"A text must have more than {BATCH * STEPS} words. Received: {len(words)}"
         )
@@ -69,7 +72,7 @@ class Cell:
     population would save nothing.
 
     Args:
-        kind: `"logistic"`, by all methods, or `"lstm"`, as Keras starts it.
+        kind: `"logistic"`, by all methods, or `"lstm"`, which has one.
         units: Units of the recurrent layer.
         iterations: Steps of Adam, as many whole epochs as they make.
         dropout: Part that is dropped of what is not on its way to the next step.
@@ -88,10 +91,8 @@ class Cell:
 
     def __post_init__(self) -> None:
         """Checks the methods; LSTM has one way to start."""
-        if self.kind == LSTM:
-            object.__setattr__(self, "methods", (LSTM,))
-        else:
-            check_methods(self.methods)
+        methods = recurrent.methods_of(self.kind, self.methods)
+        object.__setattr__(self, "methods", methods)
 
     @property
     def name(self) -> str:
@@ -102,8 +103,7 @@ class Cell:
     @property
     def iterations_per_epoch(self) -> int:
         """Batches of a part of a pass through the text."""
-        words = {"ptb": 929_589, "markov": 10_000}[self.dataset]
-        return (words - 1) // (BATCH * STEPS * PARTS)
+        return (_WORDS[self.dataset] - 1) // (BATCH * STEPS * PARTS)
 
     @property
     def rows_per_run(self) -> int:
@@ -148,6 +148,12 @@ class Cell:
             progress: Shows how far the training is.
         """
         corpus = corpora.load(self.dataset, data_dir)
+        words = len(corpus.parts["train"])
+        if words != _WORDS[self.dataset]:
+            raise ValueError(
+                f"`{self.dataset}` must have {_WORDS[self.dataset]:,} words to train "
+                f"on. Received: {words:,}"
+            )
         data = {part: side_by_side(words) for part, words in corpus.parts.items()}
         for run in missing:
             keras.backend.clear_session()
@@ -179,11 +185,10 @@ class Cell:
         keras.utils.set_random_seed(seed)
         shape = (words, self.units, self.kind, self.dropout)
         model = recurrent.network(*shape, batch=(BATCH, STEPS))
-        if self.kind != LSTM:
-            # Measured without states of the batch before.
-            started = recurrent.network(*shape)
-            recurrent.initialize(started, method, x[:_MEASURED_ON], seed)
-            model.set_weights(started.get_weights())
+        # What is measured is measured without states of the batch before.
+        started = recurrent.network(*shape)
+        recurrent.initialize(started, method, x[:MEASURED_ON], seed)
+        model.set_weights(started.get_weights())
         model.compile(
             keras.optimizers.Adam(0.0001, global_clipnorm=CLIPNORM),
             "sparse_categorical_crossentropy",

@@ -1,14 +1,22 @@
 """Sansone & De Natale (2017): recurrent networks of logistic units (Figure 9)."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from experiments.sansone2017 import entropy
-from experiments.sansone2017.methods import DRAWS, check_methods
-from keras_inits import calibration
+from experiments.sansone2017.methods import (
+    check_methods,
+    kernel_of,
+    lsuv,
+    projected,
+)
+
+LSTM = "lstm"
+"""The method, and the kind, of networks that have no logistic units to set."""
 
 
 def network(
@@ -47,56 +55,71 @@ def network(
     return keras.Sequential([layer for layer in layers if layer is not None])
 
 
-def initialize(model: keras.Sequential, method: str, x: np.ndarray, seed: int) -> None:
-    """Sets a logistic network as a method has it.
+def methods_of(kind: str, methods: Sequence[str]) -> tuple[str, ...]:
+    """Returns how networks of a kind start, of methods that are to be compared.
 
-    The embedding, a linear layer of one-hot inputs, has uniform entries of variance 1
-    under all methods: what a method is for begins behind it. Kernel, recurrent
-    kernel and output are drawn by the method; under the elliptical projection a unit
-    has one vector of weights for input and state (`calibration.elliptical_projection`),
-    and the output layer that of section 6 for inputs that are logistic.
+    Raises:
+        ValueError: If there is no such method.
+    """
+    if kind == LSTM:
+        return (LSTM,)
+    logistic = tuple(method for method in methods if method != LSTM)
+    check_methods(logistic)
+    return logistic
+
+
+def initialize(model: keras.Sequential, method: str, x: np.ndarray, seed: int) -> None:
+    """Sets a network of `network` as a method has it.
+
+    The embedding, a linear layer of one-hot inputs, has uniform entries of variance
+    0.059 under all methods, LSTM included: that of the output of a logistic unit at the
+    optimum. So all that a unit takes, embedded input and state, has one variance, and
+    the elliptical projection is the formula of section 6 for both: one vector of
+    weights a unit, `sqrt(pi / (2 k)) v / |v|`, and a bias that answers the mean over
+    the dictionary and the mean of states, 1 / 2. It is not measured: most of what the
+    copy memory problem reads is one character, whose embedding does not vary.
+
+    Other methods draw kernel, recurrent kernel and output each by itself; LSTM has the
+    rest as Keras starts it.
 
     Args:
-        model: From `network`, of kind `"logistic"`; set in place.
-        method: One of `METHODS`.
-        x: Sequences that it is going to be trained on.
+        model: From `network`; set in place.
+        method: One of `METHODS`, or `LSTM`.
+        x: Sequences that it is going to be trained on; `lsuv` measures.
         seed: A seed.
 
     Raises:
         ValueError: If there is no such method.
     """
-    check_methods([method])
     embedding, recurrent, output = (layer for layer in model.layers if layer.weights)
     seeds = np.random.SeedSequence(seed).generate_state(4).tolist()
+    limit = math.sqrt(3 * entropy.moments(0.0, entropy.BOUND_STD)[1])
     embedding.embeddings.assign(
-        keras.random.uniform(
-            embedding.embeddings.shape, -math.sqrt(3), math.sqrt(3), seed=seeds[0]
-        )
+        keras.random.uniform(embedding.embeddings.shape, -limit, limit, seed=seeds[0])
     )
-    for layer in (recurrent.cell, output):
-        layer.bias.assign(np.zeros(layer.bias.shape))
-    std = entropy.BOUND_STD
-    if method == "random+EP, true optimum":
-        std = entropy.best_std()
-    if method == "lsuv":
-        calibration.lsuv(model, x, seed=seeds[1])
+    if method == LSTM:
         return
-    options: dict[str, Any] = {"logit_std": std} if "EP" in method else {}
-    draw = DRAWS[method]
-    if "EP" in method:
-        base = "orthogonal" if method.startswith("ortho") else "random"
-        calibration.elliptical_projection(model, x, base, std, seed=seeds[1])
+    check_methods([method])
+    if method == "lsuv":
+        lsuv(model, x, seeds[1])
+        return
+    inputs, units = recurrent.cell.kernel.shape
+    states = np.full(units, 0.5)
+    if projected(method):
+        weights = kernel_of(method, (inputs + units, units), seeds[1])
+        embedded = keras.ops.convert_to_numpy(embedding.embeddings)
+        bias = -np.concatenate([embedded.mean(axis=0), states]) @ weights
     else:
-        for kernel, kernel_seed in (
-            (recurrent.cell.kernel, seeds[1]),
-            (recurrent.cell.recurrent_kernel, seeds[2]),
-        ):
-            kernel.assign(draw(seed=kernel_seed)(kernel.shape))
-    if method == "yilmaz_poli":  # It is for logistic units.
-        draw = keras.initializers.GlorotUniform
-    kernel = keras.ops.convert_to_numpy(
-        draw(seed=seeds[3], **options)(output.kernel.shape)
-    )
+        parts = zip((inputs, units), seeds[1:3], strict=True)
+        weights = np.concatenate(
+            [kernel_of(method, (rows, units), s) for rows, s in parts]
+        )
+        bias = np.zeros(units)
+    recurrent.cell.kernel.assign(weights[:inputs])
+    recurrent.cell.recurrent_kernel.assign(weights[inputs:])
+    recurrent.cell.bias.assign(bias)
+    kernel = kernel_of(method, output.kernel.shape, seeds[3], output.activation)
     output.kernel.assign(kernel)
-    if "EP" in method:
-        output.bias.assign(-0.5 * kernel.sum(axis=0))
+    output.bias.assign(
+        -states @ kernel if projected(method) else np.zeros(kernel.shape[1])
+    )

@@ -32,20 +32,55 @@ def have_all(frame: pd.DataFrame, methods: Sequence[str], seeds: int) -> bool:
     return {(m, s) for m in methods for s in range(seeds)} <= known
 
 
+def chosen(frame: pd.DataFrame) -> pd.DataFrame:
+    """Returns of every run the row with the lowest validation objective.
+
+    So the paper chooses what is tested (section 6.2). A run that has none, because it
+    was never finite, is left out.
+
+    Args:
+        frame: Rows of results, under the key of their run.
+    """
+    known = frame[frame["val_loss"].notna()].reset_index()
+    return known.loc[known.groupby("run", sort=False)["val_loss"].idxmin()]
+
+
+def seeds(count: int) -> str:
+    """Names the seeds of a report.
+
+    Examples:
+        >>> seeds(4), seeds(1)
+        ('seeds 0 to 3', 'seed 0')
+    """
+    return f"seeds 0 to {count - 1}" if count > 1 else "seed 0"
+
+
 def p_value(differences: np.ndarray) -> float:
     """Returns the two-sided p of paired differences, by Student's t.
 
     Four seeds, as the paper has, can decide by it, and by their signs alone cannot.
+    Signs are what is left where a difference is infinite.
 
     Examples:
         >>> round(p_value(np.array([1.0, 1.2, 0.9, 1.1])), 4)
         0.0005
+        >>> p_value(np.array([np.inf, 1.2, 0.9, 1.1]))
+        0.125
     """
     if len(differences) < 2 or not differences.any():
         return 1.0
+    if not np.isfinite(differences).all():
+        above, below = int((differences > 0).sum()), int((differences < 0).sum())
+        return sign_test(above, below)
     if np.ptp(differences) < 1e-9 * abs(differences.mean()):  # Nothing to test.
         return 0.0
     return float(scipy.stats.ttest_1samp(differences, 0.0).pvalue)
+
+
+def sign_test(above: int, below: int) -> float:
+    """Returns the two-sided p of so many pairs one way and the other, ties aside."""
+    pairs = above + below
+    return float(scipy.stats.binomtest(above, pairs).pvalue) if pairs else 1.0
 
 
 def above_zero(gaps: Sequence[np.ndarray]) -> bool | None:
@@ -65,6 +100,11 @@ def above_zero(gaps: Sequence[np.ndarray]) -> bool | None:
 def held(ahead: Sequence[bool], p: Sequence[float]) -> bool | None:
     """Returns whether one is ahead of all rivals; `None` if seeds do not decide it.
 
+    It is where it is ahead of each of them, each time by a p below 0.05: a chance of
+    at most that to be wrong, however many they are. It is not where one of them is
+    ahead of it, by a p below 0.05 when multiplied by their number (Bonferroni): one
+    of many may be ahead by chance.
+
     Args:
         ahead: Of each rival, whether it is behind.
         p: And how likely that is by chance.
@@ -72,18 +112,56 @@ def held(ahead: Sequence[bool], p: Sequence[float]) -> bool | None:
     Examples:
         >>> held([True, True], [0.01, 0.02]), held([True, False], [0.3, 0.01])
         (True, False)
-        >>> held([True, False], [0.01, 0.3])
+        >>> held([True, False], [0.01, 0.03])
     """
-    sure = [value < SIGNIFICANT for value in p]
-    if any(one and not of for one, of in zip(sure, ahead, strict=True)):
+    if any(
+        value * len(p) < SIGNIFICANT
+        for value, of in zip(p, ahead, strict=True)
+        if not of
+    ):
         return False
-    return True if all(sure) else None
+    return True if all(ahead) and max(p) < SIGNIFICANT else None
+
+
+def interval(values: np.ndarray) -> str:
+    """Formats Student's interval of 90 % for the mean of seeds.
+
+    Examples:
+        >>> interval(np.array([1.0, 1.2, 0.9, 1.1]))
+        '0.9 to 1.2'
+    """
+    low, high = _interval(values)
+    return f"{low:.1f} to {high:.1f}"
+
+
+def within(values: np.ndarray, low: float, high: float) -> bool | None:
+    """Returns whether the mean of seeds lies in a range; `None` if it may or may not.
+
+    By its interval of 90 %: both ends in the range are two one-sided tests at 0.05.
+
+    Examples:
+        >>> seeds = np.array([1.0, 1.2, 0.9, 1.1])
+        >>> within(seeds, 0.5, 1.5), within(seeds, 2, 3), within(seeds, 1.0, 1.1)
+        (True, False, None)
+    """
+    least, most = _interval(values)
+    if low <= least and most <= high:
+        return True
+    return False if most < low or least > high else None
+
+
+def _interval(values: np.ndarray) -> tuple[float, float]:
+    if len(values) < 2:
+        return -np.inf, np.inf
+    half = scipy.stats.sem(values) * scipy.stats.t.ppf(0.95, len(values) - 1)
+    return float(values.mean() - half), float(values.mean() + half)
 
 
 def least_spread(values: Mapping[str, np.ndarray], method: str) -> bool | None:
     """Returns whether a method's seeds differ least; `None` if they do not decide it.
 
-    By the ratio of variances (Fisher's F) to each other method.
+    By the ratio of variances (Fisher's F) to each other method; with four seeds one of
+    them must be some fifteen times as large to decide.
 
     Args:
         values: Of each method the values of all seeds.
@@ -96,14 +174,11 @@ def least_spread(values: Mapping[str, np.ndarray], method: str) -> bool | None:
         >>> least_spread({"a": seeds, "b": 2 * seeds}, "a")
     """
     own = values[method]
+    degrees = len(own) - 1
     ratios = [
         of.var(ddof=1) / own.var(ddof=1)
         for name, of in values.items()
         if name != method
     ]
-    degrees = len(own) - 1
-    if all(scipy.stats.f.sf(r, degrees, degrees) < SIGNIFICANT for r in ratios):
-        return True
-    if any(scipy.stats.f.cdf(r, degrees, degrees) < SIGNIFICANT for r in ratios):
-        return False
-    return None
+    tails = [scipy.stats.f.sf(max(r, 1 / r), degrees, degrees) for r in ratios]
+    return held([r > 1 for r in ratios], [2 * tail for tail in tails])

@@ -89,8 +89,8 @@ def learning_curves(
     """Draws quantities over iterations: mean of each method, and its standard error.
 
     Args:
-        panels: By what it is of, the values; what is in `(%)` is drawn from 0 to 60,
-            what is `(log)` on a logarithmic scale.
+        panels: By what it is of, the values; what is `(log)` is drawn on a logarithmic
+            scale, and other things from 0.
         across: What the horizontal axis is.
         path: The PNG file to write.
         level: What is drawn beside them at one height, and at which. Defaults to
@@ -117,7 +117,7 @@ def learning_curves(
         if "(log)" in title:
             axes.set_yscale("log")
         else:
-            axes.set_ylim(0, 60 if "(%)" in title else None)
+            axes.set_ylim(bottom=0)
         axes.set_xlabel(across)
         axes.xaxis.set_major_locator(MaxNLocator(5))
     drawn[0].set_ylabel("mean over seeds ± standard error")
@@ -187,6 +187,8 @@ def gradients(by_layer: Any, path: Path) -> Path:
     panels = figure.subplots(1, len(networks), squeeze=False, sharey=True)[0]
     for axes, hidden in zip(panels, networks, strict=True):
         for method, color in COLORS.items():
+            if (hidden, method) not in by_layer.index:
+                continue
             values = by_layer.loc[hidden, method]["gradient"]
             axes.plot(values.index, values / values.iloc[-1], color=color, label=method)
         axes.set_yscale("log")

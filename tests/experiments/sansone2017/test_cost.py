@@ -26,6 +26,9 @@ def test_steps_are_measured_and_broken_off(tmp_path):
     table, text = cost.report(results, tmp_path)
     assert table.rows[0][2:4] == ["16", "0.00"] and table.rows[0][6] == "888"
     assert "no GPU was measured" in text
+    more = [MNIST, Cell("Table 5", WORDS)]
+    table, _ = cost.report(frame.read(more, LedgerSource(ledger)), tmp_path)
+    assert [row[0] for row in table.rows] == ["Table 1"]
 
 
 def test_operations_and_steps():

@@ -72,31 +72,85 @@ def test_the_report_has_every_method_and_layer(trained, tmp_path):
     assert [row[0] for row in table.rows] == list(METHODS)
     # What was published of MNIST is not compared with other digits.
     assert not any(row[2] for row in table.rows)
-    assert len(claims.rows) == 5 + 4
+    assert len(claims.rows) == 2 + 4
     assert [path.name for path in pictures] == ["curves.png", "layers.png"]
-    assert "a prefix of the paper's 900,000" in text
+    assert "a beginning of the paper's 900,000" in text and "seeds 0 to 1" in text
 
 
-def test_claims_follow_the_curves(tmp_path):
-    """The projection falls fast and stays alive; others drift to 0; lsuv is between."""
-    cell = dataclasses.replace(CELL, seeds=4, dataset="mnist", iterations=2000)
+def results_of(cell, loss, last_layer):
+    """Returns results that say so by method, seed and epoch."""
     rows = []
     for run in cell.describe():
         method, seed = run["method"], run["seed"]
-        rate = 1.0 if "EP" in method else 0.5 if method == "lsuv" else 0.1
-        noise = (0.01 if method == "random+EP" else 0.05) * (seed - 1.5)
-        for epoch in range(2):
-            loss = float(np.exp(-rate * (epoch + 1) + noise))
-            layer = 0.5 if "EP" in method or method == "lsuv" else 0.05
+        for epoch in range(cell.rows_per_run):
+            value = float(np.exp(loss(method, seed, epoch)))
+            layer = last_layer(method, epoch)
             rows.append(
                 run
-                | {"epoch": epoch, "loss": loss, "val_loss": loss}
-                | {"test_accuracy": 1 - loss / 10, "versions": "none"}
+                | {"epoch": epoch, "loss": value, "val_loss": value}
+                | {"test_accuracy": 1 - value / 10, "versions": "none"}
                 | {f"{of}_{n}": layer for of in ("mean", "sd") for n in (1, 2, 3)}
             )
     index = pd.Index([frame.key({k: r[k] for k in ("method", "seed")}) for r in rows])
-    table = pd.DataFrame(rows, index=index.rename("run"))
-    results = Results([cell], table, len(rows))
-    claims, errors, *_ = mnist_report.report(3)(results, tmp_path)
-    assert [row[-1] for row in claims.rows] == ["yes"] * 9
-    assert errors.rows[0][1:4] == ["8.2 ± 0.5", "3.11 ± 0.14", "2,000"]
+    return Results([cell], pd.DataFrame(rows, index=index.rename("run")), len(rows))
+
+
+def falling(method, seed, epoch):
+    """The projection falls fast, from higher up, and lsuv is between."""
+    rate = 1.0 if "EP" in method else 0.5 if method == "lsuv" else 0.1
+    spread = 0.01 if method == "random+EP" else 0.2
+    return 1.5 * rate - rate * (epoch + 1) + spread * (seed - 1.5)
+
+
+def drifting(method, epoch):
+    return 0.5 if "EP" in method or method == "lsuv" else 0.05
+
+
+WATCHED = dataclasses.replace(CELL, seeds=4, dataset="mnist", iterations=4000)
+
+
+def claims_of(number, cell, loss, last_layer, folder):
+    claims, errors, *_ = mnist_report.report(number)(
+        results_of(cell, loss, last_layer), folder
+    )
+    return [row[-1] for row in claims.rows], errors
+
+
+def test_claims_follow_the_curves(tmp_path):
+    held, errors = claims_of(3, WATCHED, falling, drifting, tmp_path)
+    # That layers do not drift later is not known of a short run.
+    assert held == ["yes"] * 5 + ["open"]
+    assert errors.rows[0][1:4] == ["7.98 ± 2.05", "3.11 ± 0.14", "4,000"]
+    whole = dataclasses.replace(WATCHED, iterations=90_000)
+    assert claims_of(3, whole, falling, drifting, tmp_path)[0] == ["yes"] * 6
+    table1 = claims_of(1, WATCHED, falling, drifting, tmp_path)[0]
+    assert table1[:3] == ["yes", "yes", "yes"]
+    # Curves are shown of other tables, and networks of tanh are not run.
+    plain = dataclasses.replace(WATCHED, watched=False)
+    assert claims_of(2, plain, falling, drifting, tmp_path)[0] == ["open"]
+
+
+def test_claims_may_fail(tmp_path):
+    def slow(method, seed, epoch):
+        return -falling(method, seed, epoch) - 5
+
+    def other(method, epoch):
+        return 0.05 if method == "lsuv" else 0.5
+
+    held, _ = claims_of(3, WATCHED, slow, other, tmp_path)
+    assert held == ["no", "no", "open", "open", "open", "no"]
+    long = dataclasses.replace(WATCHED, iterations=90_000)
+    # What drifts after the paper's 90,000 iterations is not counted.
+    later = dataclasses.replace(WATCHED, iterations=100_000)
+
+    def late(method, epoch):
+        return 0.05 if epoch >= 90 else 0.5
+
+    assert claims_of(3, long, slow, other, tmp_path)[0][2:] == ["no"] * 4
+    assert claims_of(3, later, slow, late, tmp_path)[0][2:] == ["no"] * 3 + ["yes"]
+
+
+def test_networks_of_tanh_are_listed_and_not_run(tmp_path):
+    cell = dataclasses.replace(WATCHED, dropout=0.5)
+    _, errors = claims_of(2, cell, falling, drifting, tmp_path)
+    assert errors.rows[-1][:3] == ["tanh (59)", "", "1.60"]

@@ -30,6 +30,8 @@ def test_batches_go_on_where_the_last_one_ended():
     assert np.array_equal(np.sort(x.ravel()), words[: x.size])
     with pytest.raises(ValueError, match="more than 400 words. Received: 400"):
         side_by_side(words[:400])
+    with pytest.raises(ValueError, match="Received: 0"):
+        side_by_side(words[:0])
 
 
 def test_networks_have_the_parameters_of_section_6_5():
@@ -151,7 +153,7 @@ def test_claims_follow_the_perplexities(tmp_path, number):
     cell = Cell("logistic", 200)
     first = 3.0 if number == 5 else 1.0
     levels = dict(zip(METHODS, (2, 2.2, 2.4, 1.8, 1.7, first, 2, 2), strict=True))
-    levels["lstm"] = 0.5
+    levels["lstm"] = 0.99
     rows = []
     for each in (cell, Cell("lstm", 190)):
         for run in each.describe():

@@ -9,7 +9,14 @@ from experiments.engine import frame
 from experiments.engine.frame import LedgerSource, Results
 from experiments.engine.ledger import Ledger
 from experiments.reporting.report import Table
-from experiments.sansone2017 import copy_memory, mnist, penn_treebank, xor
+from experiments.sansone2017 import (
+    copy_memory,
+    methods,
+    mnist,
+    penn_treebank,
+    start,
+    xor,
+)
 
 CELLS = {
     "sansone-table3": [
@@ -20,9 +27,12 @@ CELLS = {
         for kind, methods in (("logistic", ("glorot", "random+EP")), ("lstm", ()))
     ],
     "sansone-copy": [
-        copy_memory.Cell(kind, 4, 2, 400, 1) for kind in ("logistic", "lstm")
+        copy_memory.Cell(kind, 4, 2, 400, seeds=1) for kind in ("logistic", "lstm")
     ],
     "sansone-xor": [xor.Cell(iterations=100, seeds=1)],
+    "sansone-table4": [
+        mnist.Cell((6, 5), 48, distorted=True, watched=True, seeds=1, dataset="digits")
+    ],
 }
 
 
@@ -51,6 +61,32 @@ def test_what_has_not_ended_is_drawn_and_not_judged(whole, tmp_path):
     name, results = whole
     (table,) = report(name, results, tmp_path, lambda rows: rows["epoch"] == 0)
     assert table.rows == []
+
+
+def test_a_run_that_was_never_finite_has_no_epoch_to_be_chosen(whole, tmp_path):
+    name, results = whole
+    frame = results.frame.copy()
+    gone = frame["method"] == "glorot"
+    columns = [name for name in frame if "loss" in name]
+    frame.loc[gone, columns] = float("nan")
+    exploded = Results(results.cells, frame, 1)
+    *_, table = report(name, exploded, tmp_path, lambda rows: rows["seed"] == 0)
+    assert "glorot" in [row[0] for row in table.rows] or "table5" in name
+
+
+def test_a_part_of_what_is_measured_at_the_start_is_reported(tmp_path):
+    cells = [start.Start("digits", (6, 5), 1), start.Start("digits", (4,) * 10, 1)]
+    ledger = Ledger(":memory:")
+    for cell in cells:
+        cell.train(cell.describe(), ledger)
+    results = frame.read(cells, LedgerSource(ledger))
+
+    def keep(rows):
+        return (rows["hidden"] == "6-5") | (rows["method"] == "glorot")
+
+    optima, both, one = report("sansone-theory", results, tmp_path, keep)[1:]
+    assert len(both.rows) == len(methods.METHODS)
+    assert [row[0] for row in one.rows] == ["glorot"]
 
 
 @pytest.mark.parametrize(
