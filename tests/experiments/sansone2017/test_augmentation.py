@@ -38,7 +38,9 @@ def test_fields_are_smooth_and_of_the_size_that_theory_gives():
     directions = field.reshape(-1, 2)
     assert abs(np.corrcoef(directions.T)[0, 1]) < 0.1
     # A field of its own for each image.
-    assert abs(np.corrcoef(field[0].ravel(), field[1].ravel())[0, 1]) < 0.9
+    one, next_one = field[::2, 14, 14], field[1::2, 14, 14]
+    # Of 400 numbers a correlation of 0 has a standard deviation of 0.05.
+    assert abs(np.mean(one * next_one) / np.mean(field**2)) < 0.2
 
 
 @pytest.fixture
