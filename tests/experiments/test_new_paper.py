@@ -1,5 +1,6 @@
 """A paper that is added: its package and one entry, and all commands work on it."""
 
+import dataclasses
 import importlib
 import os
 import pathlib
@@ -182,3 +183,23 @@ def test_options_that_its_cells_have_not_are_refused(paper, tmp_path):
     done = cli(*run, "--seeds", "1")
     assert done.exit_code == 0, done.output
     assert {seed for _, seed, _ in losses(tmp_path)} == {0}
+
+
+def test_all_leaves_out_what_has_no_data_here(paper, tmp_path, monkeypatch):
+    toy, words = registry.find("toy"), registry.find("sansone-table5")
+    cells = {"smoke": words.cells["desk"]}
+    without = {
+        "toy": toy,
+        "words": dataclasses.replace(words, name="words", cells=cells),
+    }
+    monkeypatch.setattr(registry, "of_command", lambda command: without)
+    monkeypatch.setitem(registry.ALL, "words", without["words"])
+    folder = ("--preset", "smoke", "--results", tmp_path / "results")
+    empty = ("--data-dir", tmp_path)
+    done = cli("run", "all", *folder, *empty)
+    assert done.exit_code == 0, done.output
+    assert "Left out: words. The Penn Treebank is neither in" in done.stdout
+    assert (tmp_path / "results" / "toy" / "report.md").exists()
+    # Asked for by its name it is an error.
+    done = cli("run", "words", *folder, *empty)
+    assert done.exit_code == 2 and "The Penn Treebank is neither in" in done.stderr

@@ -59,7 +59,9 @@ def test_the_projection_learns_before_the_others(trained, tmp_path):
 
 
 def judged(error, solved_at=None, spread=0.1):
-    final = {m: {s: error(m) + spread * (s - 3.5) for s in range(SEEDS)} for m in METHODS}
+    final = {
+        m: {s: error(m) + spread * (s - 3.5) for s in range(SEEDS)} for m in METHODS
+    }
     soonest = {
         (method, seed): at
         for method, at in (solved_at or {}).items()
