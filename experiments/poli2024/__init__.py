@@ -1,7 +1,16 @@
 """Poli & Yilmaz (2024), a letter: where a negative mean of weights belongs."""
 
+import dataclasses
+
 from experiments.experiment import Experiment
-from experiments.poli2024 import born_dead, collapse, negative_mean, rai_report
+from experiments.poli2024 import (
+    born_dead,
+    collapse,
+    logistic,
+    logistic_report,
+    negative_mean,
+    rai_report,
+)
 
 _SOURCE = "Poli & Yilmaz (2024)"
 
@@ -9,6 +18,14 @@ _STARTS = [
     negative_mean.Cell(dataset, width)
     for dataset in ("mnist", "fashion_mnist", "digits")
     for width in (25, 50, 100, 200)
+]
+
+_EPOCHS = {"mnist": 10, "fashion_mnist": 10, "digits": 40}
+_LOGISTIC = [
+    logistic.Cell(dataset, depth, optimizer, epochs=epochs)
+    for dataset, epochs in _EPOCHS.items()
+    for depth in (10, 15)
+    for optimizer in logistic.RATES
 ]
 
 EXPERIMENTS = (
@@ -23,6 +40,24 @@ EXPERIMENTS = (
             ],
             "desk": _STARTS,
             "paper": _STARTS,
+        },
+    ),
+    Experiment(
+        "poli-logistic",
+        "deep logistic networks, each method at its own best rate",
+        f"{_SOURCE}, of Yilmaz & Poli (2022)",
+        logistic_report.report,
+        {
+            "smoke": [
+                logistic.Cell("digits", 3, "adam", 8, 200, 2, choosing=1, seeds=2)
+            ],
+            "desk": _LOGISTIC,
+            "paper": [
+                dataclasses.replace(
+                    cell, width=100, samples=60_000, epochs=100, choosing=3, seeds=10
+                )
+                for cell in _LOGISTIC
+            ],
         },
     ),
     Experiment(

@@ -14,8 +14,9 @@ import pandas as pd
 from experiments.engine import trainer
 from experiments.engine.frame import Results
 from experiments.engine.ledger import Ledger
+from experiments.reporting import verdicts
 from experiments.reporting.report import Claim, Part, Table, claims_table, mean_sd
-from experiments.sansone2017 import recurrent, verdicts, views
+from experiments.sansone2017 import recurrent, views
 from experiments.sansone2017.methods import METHODS, PAPER
 from experiments.sansone2017.recurrent import LSTM
 from keras_inits.population import ENGINE, SeedBatches

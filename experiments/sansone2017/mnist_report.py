@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from experiments.engine.frame import Results
+from experiments.reporting import verdicts
 from experiments.reporting.comparison import read_published
 from experiments.reporting.report import Claim, Part, Table, claims_table, mean_sd
-from experiments.sansone2017 import augmentation, verdicts, views
+from experiments.sansone2017 import augmentation, views
 from experiments.sansone2017.methods import PAPER
 from experiments.sansone2017.mnist import Cell
 

@@ -12,9 +12,10 @@ import numpy as np
 from experiments.engine import trainer
 from experiments.engine.frame import Results
 from experiments.engine.ledger import Ledger
+from experiments.reporting import verdicts
 from experiments.reporting.report import Claim, Part, Table, claims_table, mean_sd
 from experiments.reporting.statistics import sign_flip_p
-from experiments.sansone2017 import verdicts, views
+from experiments.sansone2017 import views
 from experiments.sansone2017.methods import (
     METHODS,
     PAPER,

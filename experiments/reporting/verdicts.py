@@ -1,4 +1,4 @@
-"""Whether what the paper says of a few seeds is decided by ours."""
+"""Whether what is said of methods is decided by a few seeds."""
 
 from collections.abc import Mapping, Sequence
 
