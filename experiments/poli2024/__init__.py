@@ -10,6 +10,7 @@ from experiments.poli2024 import (
     logistic_report,
     negative_mean,
     rai_report,
+    tanh,
 )
 
 _SOURCE = "Poli & Yilmaz (2024)"
@@ -27,6 +28,8 @@ _LOGISTIC = [
     for depth in (10, 15)
     for optimizer in logistic.RATES
 ]
+
+_TANH = [tanh.Cell(task, depth) for task in tanh.DATA for depth in (2, 6)]
 
 EXPERIMENTS = (
     Experiment(
@@ -58,6 +61,17 @@ EXPERIMENTS = (
                 )
                 for cell in _LOGISTIC
             ],
+        },
+    ),
+    Experiment(
+        "poli-tanh",
+        "a negative mean in tanh networks, a regression",
+        f"{_SOURCE}, section 2.1",
+        tanh.report,
+        {
+            "smoke": [tanh.Cell("diabetes", 2, 5, 2)],
+            "desk": _TANH,
+            "paper": _TANH,
         },
     ),
     Experiment(

@@ -130,7 +130,7 @@ def interval(values: np.ndarray) -> str:
         >>> interval(np.array([1.0, 1.2, 0.9, 1.1]))
         '0.9 to 1.2'
     """
-    low, high = _interval(values)
+    low, high = ends(values)
     return f"{low:.1f} to {high:.1f}"
 
 
@@ -144,13 +144,14 @@ def within(values: np.ndarray, low: float, high: float) -> bool | None:
         >>> within(seeds, 0.5, 1.5), within(seeds, 2, 3), within(seeds, 1.0, 1.1)
         (True, False, None)
     """
-    least, most = _interval(values)
+    least, most = ends(values)
     if low <= least and most <= high:
         return True
     return False if most < low or least > high else None
 
 
-def _interval(values: np.ndarray) -> tuple[float, float]:
+def ends(values: np.ndarray) -> tuple[float, float]:
+    """Returns the ends of Student's interval of 90 % for the mean of seeds."""
     if len(values) < 2:
         return -np.inf, np.inf
     half = scipy.stats.sem(values) * scipy.stats.t.ppf(0.95, len(values) - 1)
