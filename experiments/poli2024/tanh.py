@@ -218,7 +218,7 @@ def report(results: Results, folder: Path) -> list[Part]:
             rows.append(
                 [
                     f"{cell.name}: {method}",
-                    mean_sd(list(lowest.loc[method]), digits=3),
+                    mean_sd(lowest.loc[[method]].to_numpy()[0].tolist(), digits=3),
                     f"{np.median(soon.loc[method]):.0f}"
                     if method in soon.index
                     else "",
