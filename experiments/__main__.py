@@ -79,10 +79,9 @@ def list_() -> None:
     experiments = [
         [name, one.what, one.source, one.command] for name, one in registry.ALL.items()
     ]
-    sets = [
-        [name, "embedded" if name in datasets.EMBEDDED else f"fetch {name}"]
-        for name in datasets.names()
-    ] + [[name, how] for name, how in corpora.NAMES.items()]
+    sets = [[name, datasets.source(name)] for name in datasets.names()] + [
+        [name, how] for name, how in corpora.NAMES.items()
+    ]
     columns = ["name", "what", "source", "python -m experiments ..."]
     for table in (
         Table("Experiments", columns, experiments),

@@ -2,8 +2,10 @@
 
 import difflib
 import functools
+import os
 import shlex
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -13,6 +15,10 @@ Part = Literal["all", "train", "test"]
 
 EMBEDDED = ("digits", "iris")
 """Inside scikit-learn: they work at once on any machine."""
+
+_FILES = {"cifar10_subset": "cifar10_subset.npz"}
+"""In a folder that is named, or in its folder `cifar10`: the first 10,000 images of the
+train part and the first 1,000 of the test part."""
 
 _UCI = "https://archive.ics.uci.edu"
 PREPARED = {
@@ -24,10 +30,27 @@ PREPARED = {
     "tfds_iris": ("iris", _UCI),
     "wine_quality": ("wine_quality/white", _UCI),
     "wine_quality/red": ("wine_quality/red", _UCI),
+    "cifar10": ("cifar10", "https://www.cs.toronto.edu"),
+    "cifar100": ("cifar100", "https://www.cs.toronto.edu"),
 }
 """Through tensorflow-datasets: its name for each, and where it downloads from."""
 
-_FULL_SCALE = {"digits": 16.0, "mnist": 255.0, "fashion_mnist": 255.0}
+_FULL_SCALE = {
+    "digits": 16.0,
+    "mnist": 255.0,
+    "fashion_mnist": 255.0,
+    "cifar10": 255.0,
+    "cifar100": 255.0,
+    "cifar10_subset": 255.0,
+}
+_IMAGES = {
+    "digits": (8, 8, 1),
+    "mnist": (28, 28, 1),
+    "fashion_mnist": (28, 28, 1),
+    "cifar10": (32, 32, 3),
+    "cifar100": (32, 32, 3),
+    "cifar10_subset": (32, 32, 3),
+}
 _WORKS_NOW = f"Embedded sets that work now: {', '.join(EMBEDDED)}."
 _NETWORK_TIMEOUT = 5.0  # seconds
 _SPLIT_STREAM = 0x5EED  # keeps splits apart from whatever else uses the same seed
@@ -60,7 +83,33 @@ def names() -> tuple[str, ...]:
         >>> names()[:3]
         ('digits', 'iris', 'mnist')
     """
-    return (*EMBEDDED, *PREPARED)
+    return (*EMBEDDED, *PREPARED, *_FILES)
+
+
+def image_shape(name: str) -> tuple[int, int, int]:
+    """Returns height, width and channels of the images of a set.
+
+    Raises:
+        ValueError: If `name` is no set of images.
+
+    Examples:
+        >>> image_shape("digits")
+        (8, 8, 1)
+    """
+    _check_choice("name", name, tuple(_IMAGES))
+    return _IMAGES[name]
+
+
+def source(name: str) -> str:
+    """Tells how a set comes here: `embedded`, or what fetches or names it.
+
+    Examples:
+        >>> source("digits"), source("mnist")
+        ('embedded', 'fetch mnist')
+    """
+    if name in _FILES:
+        return f"{_FILES[name]} in the folder that --data-dir names"
+    return "embedded" if name in EMBEDDED else f"fetch {name}"
 
 
 def load(name: str, data_dir: str | None = None, part: Part = "all") -> Dataset:
@@ -246,6 +295,14 @@ def _raw(name: str, data_dir: str | None, part: Part) -> tuple[np.ndarray, np.nd
 
         x, labels = getattr(sklearn.datasets, f"load_{name}")(return_X_y=True)
         published = {"all"}
+    elif name in _FILES:
+        with np.load(_file(name, data_dir)) as file:
+            parts = ("train", "test") if part == "all" else (part,)
+            x, labels = (
+                np.concatenate([file[f"{of}_{each}"] for each in parts])
+                for of in ("x", "y")
+            )
+        published = {"all", "train", "test"}
     else:
         builder = _prepared(name, data_dir)
         published = {"all", *builder.info.splits}
@@ -259,6 +316,20 @@ def _raw(name: str, data_dir: str | None, part: Part) -> tuple[np.ndarray, np.nd
     first = len(x) - len(x) // 6
     chosen = slice(first) if part == "train" else slice(first, None)
     return x[chosen], labels[chosen]
+
+
+def _file(name: str, data_dir: str | None) -> Path:
+    """Returns the file that has a set."""
+    root = Path(
+        data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    ).expanduser()
+    for folder in (root, root / "cifar10"):
+        if (folder / _FILES[name]).is_file():
+            return folder / _FILES[name]
+    raise FileNotFoundError(
+        f"Data set '{name}' is neither in {root} nor in {root / 'cifar10'}: name the "
+        f"folder that has {_FILES[name]} with --data-dir. {_WORKS_NOW}"
+    )
 
 
 def _prepared(name: str, data_dir: str | None) -> Any:

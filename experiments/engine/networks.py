@@ -1,5 +1,6 @@
 """The papers' architectures as plain Keras code."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -84,6 +85,65 @@ def feedforward(
         )
     ]
     return keras.Sequential([keras.Input((features,)), *layers])
+
+
+RESIDUAL_BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
+"""Blocks of each stage of a residual network, by its number of layers."""
+
+
+def residual(
+    shape: tuple[int, int, int],
+    classes: int,
+    layers: int = 18,
+    width: int = 64,
+    normalized: bool = True,
+) -> keras.Model:
+    """Builds a residual network in the form for images of 32 by 32.
+
+    A convolution, four stages of blocks of two convolutions, of which each stage but
+    the first halves the image and doubles the channels, the mean over places, and
+    softmax. Where a shortcut changes its shape it is a convolution of one pixel. ReLU
+    layers are named `relu_1` and so on.
+
+    Args:
+        shape: Height, width and channels of an image.
+        classes: Number of classes.
+        layers: A key of `RESIDUAL_BLOCKS`.
+        width: Channels of the first stage.
+        normalized: Whether each convolution is followed by batch normalization.
+
+    Raises:
+        ValueError: If there is no network of so many layers.
+
+    Examples:
+        >>> round(residual((32, 32, 3), 10).count_params() / 1e6, 1)
+        11.2
+    """
+    if layers not in RESIDUAL_BLOCKS:
+        raise unknown("layers", str(layers), map(str, RESIDUAL_BLOCKS))
+    numbers = itertools.count(1)
+
+    def convolved(x: Any, filters: int, size: int = 3, strides: int = 1) -> Any:
+        x = keras.layers.Conv2D(filters, size, strides, "same")(x)
+        return keras.layers.BatchNormalization()(x) if normalized else x
+
+    def relu(x: Any) -> Any:
+        return keras.layers.ReLU(name=f"relu_{next(numbers)}")(x)
+
+    inputs = keras.Input(shape)
+    x = relu(convolved(inputs, width))
+    for stage, blocks in enumerate(RESIDUAL_BLOCKS[layers]):
+        filters = width * 2**stage
+        for block in range(blocks):
+            strides = 2 if stage and not block else 1
+            kept = x
+            if strides > 1:
+                kept = convolved(x, filters, 1, strides)
+            x = relu(convolved(x, filters, 3, strides))
+            x = convolved(x, filters)
+            x = relu(keras.layers.Add()([x, kept]))
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, keras.layers.Dense(classes, "softmax")(x))
 
 
 def check_activation(activation: str) -> None:

@@ -1,7 +1,9 @@
 """Poli & Yilmaz (2024), a letter: where a negative mean of weights belongs."""
 
 import dataclasses
+from collections.abc import Sequence
 
+from experiments.engine.datasets import Scaling
 from experiments.experiment import Experiment
 from experiments.poli2024 import (
     born_dead,
@@ -10,6 +12,8 @@ from experiments.poli2024 import (
     logistic_report,
     negative_mean,
     rai_report,
+    residual,
+    residual_report,
     tanh,
 )
 
@@ -30,6 +34,30 @@ _LOGISTIC = [
 ]
 
 _TANH = [tanh.Cell(task, depth) for task in tanh.DATA for depth in (2, 6)]
+
+_SCALINGS: tuple[Scaling, ...] = ("unit", "standard")
+_INPUTS = [(scaling, norm) for norm in (False, True) for scaling in _SCALINGS]
+
+
+def _residual(
+    datasets: Sequence[str], layers: Sequence[int], width: int, epochs: int, seeds: int
+) -> list[residual.Start | residual.Cell]:
+    """Returns networks at their start, and as many that are trained."""
+    both = [
+        (dataset, number, scaling, norm)
+        for dataset in datasets
+        for number in layers
+        for scaling, norm in _INPUTS
+    ]
+    return [
+        *(residual.Start(d, n, 64, s, norm) for d, n, s, norm in both),
+        *(
+            residual.Cell(d, n, width, s, norm, epochs, seeds)
+            for d, n, s, norm in both
+            if n == layers[0] or width == 64
+        ),
+    ]
+
 
 EXPERIMENTS = (
     Experiment(
@@ -72,6 +100,21 @@ EXPERIMENTS = (
             "smoke": [tanh.Cell("diabetes", 2, 5, 2)],
             "desk": _TANH,
             "paper": _TANH,
+        },
+    ),
+    Experiment(
+        "poli-born-dead",
+        "residual ReLU networks on images: which units are dead, and what they learn",
+        f"{_SOURCE}, section 2.2",
+        residual_report.report,
+        {
+            "smoke": [
+                residual.Start("digits", 18, 4, "unit", False, 2),
+                residual.Cell("digits", 18, 2, "unit", False, 1, 1),
+            ],
+            # A narrower network is trained, on a part of CIFAR-10, and on digits.
+            "desk": _residual(("cifar10_subset", "digits"), (18, 34), 8, 3, 3),
+            "paper": _residual(("cifar10", "cifar100"), (18, 34), 64, 30, 3),
         },
     ),
     Experiment(

@@ -21,6 +21,8 @@ PREPARED_SHAPES = [
     ("tfds_iris", (150, 4), 3),
     ("wine_quality", (4_898, 11), 7),
     ("wine_quality/red", (1_599, 11), 6),
+    ("cifar10", (60_000, 3072), 10),
+    ("cifar100", (60_000, 3072), 100),
 ]
 
 labels = st.lists(st.integers(0, 3), min_size=10, max_size=200).map(np.array)
@@ -96,7 +98,7 @@ def test_prepared(name, shape, num_classes):
     data = load_prepared(name)
     assert data.x.shape == shape
     assert np.array_equal(np.unique(data.y), np.arange(num_classes))
-    images = shape[1] == 784
+    images = shape[1] in (784, 3072)
     assert data.x.dtype == (np.uint8 if images else np.float32)
     assert data.max_value == (255.0 if images else None)
     assert np.isfinite(data.x).all()
@@ -302,7 +304,7 @@ def test_unknown_name_suggests_near_ones(name):
     assert f"Received: name={name!r}" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["cifar10", "", None, 3])
+@pytest.mark.parametrize("name", ["svhn_cropped", "", None, 3])
 def test_unknown_name_with_nothing_near(name):
     with pytest.raises(ValueError, match="must be one of digits") as caught:
         datasets.load(name)
@@ -348,3 +350,24 @@ def test_parts_are_those_that_were_published():
 def test_an_unknown_part_is_refused():
     with pytest.raises(ValueError, match="'test'.*part='tests'"):
         datasets.load("digits", part="tests")
+
+
+def test_a_part_of_cifar_is_read_from_the_folder_that_is_named(tmp_path):
+    random = np.random.default_rng(0)
+    parts = {
+        f"{of}_{part}": random.integers(0, 10 if of == "y" else 256, shape, "uint8")
+        for part, count in (("train", 30), ("test", 12))
+        for of, shape in (("x", (count, 32, 32, 3)), ("y", (count,)))
+    }
+    (tmp_path / "cifar10").mkdir()
+    np.savez(tmp_path / "cifar10" / "cifar10_subset.npz", **parts)
+    for folder in (tmp_path, tmp_path / "cifar10"):
+        train, test, both = (
+            datasets.load("cifar10_subset", str(folder), part)
+            for part in ("train", "test", "all")
+        )
+        assert (len(train.x), len(test.x), len(both.x)) == (30, 12, 42)
+        np.testing.assert_array_equal(train.x, parts["x_train"].reshape(30, -1))
+        assert train.num_classes == len(set(both.y)) and train.max_value == 255
+    with pytest.raises(FileNotFoundError, match="with --data-dir. Embedded sets"):
+        datasets.load("cifar10_subset", str(tmp_path / "nowhere"))

@@ -1,0 +1,373 @@
+"""Poli & Yilmaz (2024), section 2.2: residual ReLU networks on images."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+import keras_inits
+from experiments.engine import datasets, networks, trainer
+from experiments.engine.ledger import Ledger
+from keras_inits.utils.validation import unknown
+
+METHODS = {
+    "yilmaz_poli": "yilmaz_poli",
+    "he": "he_normal",
+    "glorot": "glorot_uniform",
+    "ortho": "orthogonal",
+    "rai": "rai",
+}
+"""What all layers start by, and what `keras_inits.initialize` calls it."""
+
+NEAR_DEAD = 0.01
+"""Part of the samples below which a unit that is active on them is near dead."""
+
+LOOKED_AT = 500
+"""Images of the test part on which units are looked at."""
+
+BATCH = 128
+
+
+@dataclass(frozen=True)
+class Start:
+    """Units of networks that are not trained, layer by layer.
+
+    Args:
+        dataset: Name for `experiments.engine.datasets.load`, of images.
+        layers: 18 or 34.
+        width: Channels of the first stage.
+        scaling: `"unit"`, pixels in [0, 1], or `"standard"`.
+        normalized: Whether there is batch normalization, which uses the statistics of
+            the images that are looked at, as it does in training.
+        seeds: Number of seeds.
+        methods: Those to compare.
+    """
+
+    dataset: str
+    layers: int = 18
+    width: int = 64
+    scaling: datasets.Scaling = "unit"
+    normalized: bool = False
+    seeds: int = 3
+    methods: tuple[str, ...] = tuple(METHODS)
+
+    def __post_init__(self) -> None:
+        """Checks the methods."""
+        check_methods(self.methods)
+
+    @property
+    def name(self) -> str:
+        """What it is, in a few words."""
+        return f"start, {_named(self)}"
+
+    @property
+    def rows_per_run(self) -> int:
+        """ReLU layers that the ledger has of a network."""
+        return 1 + 2 * sum(networks.RESIDUAL_BLOCKS[self.layers])
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Returns the description of every network."""
+        return [
+            {
+                "experiment": "poli-born-dead",
+                "kind": "start",
+                "dataset": self.dataset,
+                "layers": self.layers,
+                "width": self.width,
+                "scaling": self.scaling,
+                "normalized": self.normalized,
+                "method": method,
+                "epochs": self.rows_per_run,
+                "seed": seed,
+            }
+            for seed in range(self.seeds)
+            for method in self.methods
+        ]
+
+    def train(
+        self,
+        missing: Sequence[Mapping[str, Any]],
+        ledger: Ledger,
+        data_dir: str | None = None,
+        progress: keras.callbacks.Callback | None = None,
+    ) -> None:
+        """Looks at the networks that the ledger does not have; an epoch is a layer.
+
+        Args:
+            missing: Descriptions.
+            ledger: Gets `dead`, `near_dead` and `active`, as `Units` has them.
+            data_dir: Folder of the images.
+            progress: Not shown: it takes seconds a network.
+        """
+        _, (x, _), classes = images(self.dataset, self.scaling, data_dir)
+        for run in missing:
+            keras.backend.clear_session()
+            model = build(self, classes, run["method"], run["seed"])
+            units = Units(model, x[:LOOKED_AT], training=self.normalized)
+            number = ledger.begin(run)
+            for layer, values in enumerate(units.look()):
+                ledger.record([number], layer, {k: [v] for k, v in values.items()})
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Networks that are trained, one by one.
+
+    Args:
+        dataset: Name for `experiments.engine.datasets.load`, of images.
+        layers: 18 or 34.
+        width: Channels of the first stage.
+        scaling: `"unit"`, pixels in [0, 1], or `"standard"`.
+        normalized: Whether there is batch normalization.
+        epochs: Passes through the images, with Adam at 0.001.
+        seeds: Number of seeds.
+        methods: Those to compare.
+    """
+
+    dataset: str
+    layers: int = 18
+    width: int = 64
+    scaling: datasets.Scaling = "unit"
+    normalized: bool = False
+    epochs: int = 5
+    seeds: int = 1
+    methods: tuple[str, ...] = tuple(METHODS)
+
+    def __post_init__(self) -> None:
+        """Checks the methods."""
+        check_methods(self.methods)
+
+    @property
+    def name(self) -> str:
+        """What it is, in a few words."""
+        return _named(self)
+
+    @property
+    def rows_per_run(self) -> int:
+        """Epochs that the ledger has of a run that is finished."""
+        return self.epochs
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Returns the description of every network."""
+        return [
+            {
+                "experiment": "poli-born-dead",
+                "kind": "trained",
+                "dataset": self.dataset,
+                "layers": self.layers,
+                "width": self.width,
+                "scaling": self.scaling,
+                "normalized": self.normalized,
+                "method": method,
+                "batch_size": BATCH,
+                "epochs": self.epochs,
+                "seed": seed,
+                "engine": "fit",
+            }
+            for seed in range(self.seeds)
+            for method in self.methods
+        ]
+
+    def train(
+        self,
+        missing: Sequence[Mapping[str, Any]],
+        ledger: Ledger,
+        data_dir: str | None = None,
+        progress: keras.callbacks.Callback | None = None,
+    ) -> None:
+        """Trains what the ledger does not have yet, one network at a time.
+
+        Args:
+            missing: Descriptions.
+            ledger: Gets loss and accuracy in training and test, and after each epoch
+                `dead` and `near_dead`, the means over layers.
+            data_dir: Folder of the images.
+            progress: Shows how far the training is.
+        """
+        train, test, classes = images(self.dataset, self.scaling, data_dir)
+        for run in missing:
+            keras.backend.clear_session()
+            model = build(self, classes, run["method"], run["seed"])
+            model.compile(
+                keras.optimizers.Adam(0.001),
+                "sparse_categorical_crossentropy",
+                metrics=["accuracy"],
+            )
+            batches = Shuffled(*train, run["seed"])
+            trainer.fit(
+                model,
+                [run],
+                ledger,
+                batches,
+                shuffle=False,
+                validation_data=test,
+                epochs=self.epochs,
+                callbacks=[Looking(test[0][:LOOKED_AT], batches)],
+                progress=progress,
+            )
+
+
+def check_methods(methods: Sequence[str]) -> None:
+    """Raises a `ValueError` for a method that is unknown."""
+    for method in methods:
+        if method not in METHODS:
+            raise unknown("method", method, METHODS)
+
+
+def _named(cell: Start | Cell) -> str:
+    scaled = {"unit": "[0, 1]", "standard": "standardised"}[cell.scaling]
+    normalized = "batch normalization" if cell.normalized else "no normalization"
+    return (
+        f"ResNet-{cell.layers}, {cell.width} channels, {cell.dataset}, {scaled}, "
+        f"{normalized}"
+    )
+
+
+Images = tuple[np.ndarray, np.ndarray]
+
+
+def images(
+    dataset: str, scaling: datasets.Scaling, data_dir: str | None
+) -> tuple[Images, Images, int]:
+    """Returns images and classes to train on, those to test on, and their number.
+
+    Args:
+        dataset: Name for `datasets.load`.
+        scaling: `"unit"`, or `"standard"` by all pixels of the train part.
+        data_dir: Folder of the images.
+    """
+    train, test = (datasets.load(dataset, data_dir, p) for p in ("train", "test"))
+    shape = datasets.image_shape(dataset)
+    parts = [datasets.scale(data, "unit").reshape(-1, *shape) for data in (train, test)]
+    if scaling == "standard":
+        mean, sd = parts[0].mean(), parts[0].std()
+        parts = [(part - mean) / sd for part in parts]
+    return (parts[0], train.y), (parts[1], test.y), train.num_classes
+
+
+def build(cell: Start | Cell, classes: int, method: str, seed: int) -> keras.Model:
+    """Builds a network that starts by a method in all of its layers.
+
+    `yilmaz_poli` warns of that: it is for logistic units. Here it is what is asked.
+
+    Args:
+        cell: What it is to be.
+        classes: Number of classes.
+        method: A key of `METHODS`.
+        seed: A seed.
+    """
+    shape = datasets.image_shape(cell.dataset)
+    model = networks.residual(shape, classes, cell.layers, cell.width, cell.normalized)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*'yilmaz_poli'")
+        keras_inits.initialize(model, METHODS[method], seed=seed)
+    return model
+
+
+class Shuffled(keras.utils.PyDataset):
+    """Images in an order of their own in each epoch, by seed and epoch alone.
+
+    Args:
+        x: Images.
+        y: Their classes.
+        seed: A seed.
+    """
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, seed: int) -> None:
+        """Is before the first epoch."""
+        super().__init__()
+        self._x, self._y, self._seed = x, y, seed
+        self.start_epoch(0)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Orders the images for an epoch."""
+        self._order = np.random.default_rng((self._seed, epoch)).permutation(
+            len(self._x)
+        )
+
+    def __len__(self) -> int:
+        """Returns the number of whole batches."""
+        return max(1, len(self._x) // BATCH)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns a batch."""
+        of_batch = self._order[index * BATCH : (index + 1) * BATCH]
+        return self._x[of_batch], self._y[of_batch]
+
+
+class Units:
+    """What the units of the ReLU layers of a network do on some images.
+
+    A unit is a channel. It is active on an image where its output is above 0 at any
+    place; dead if it is active on none, and near dead on less than 1 %.
+
+    Args:
+        model: From `networks.residual`.
+        x: Images.
+        training: Whether normalization is by the images and not by what was learned.
+            Defaults to `False`.
+    """
+
+    def __init__(self, model: keras.Model, x: np.ndarray, training: bool = False):
+        """Prepares the network that has all outputs."""
+        outputs = [
+            keras.ops.max(layer.output, axis=(1, 2))
+            for layer in model.layers
+            if isinstance(layer, keras.layers.ReLU)
+        ]
+        self._network = keras.Model(model.inputs, outputs)
+        self._x, self._training = x, training
+
+    def look(self) -> list[dict[str, float]]:
+        """Returns of each layer `dead`, `near_dead` and `active`, parts of its units.
+
+        `near_dead` has those that are dead; `active` is the mean part of the images on
+        which units are active.
+        """
+        if self._training:
+            highest = self._network(self._x, training=True)
+        else:
+            highest = self._network.predict(self._x, batch_size=BATCH, verbose=0)
+        layers = []
+        for outputs in keras.tree.flatten(highest):
+            active = (keras.ops.convert_to_numpy(outputs) > 0).mean(axis=0)
+            layers.append(
+                {
+                    "dead": float((active == 0).mean()),
+                    "near_dead": float((active < NEAR_DEAD).mean()),
+                    "active": float(active.mean()),
+                }
+            )
+        return layers
+
+
+class Looking(keras.callbacks.Callback):
+    """Orders the images of each epoch, and logs how many units are dead after it.
+
+    Args:
+        x: Images to look at.
+        batches: What is trained on.
+    """
+
+    def __init__(self, x: np.ndarray, batches: Shuffled) -> None:
+        """Keeps the images."""
+        super().__init__()
+        self._x, self._batches = x, batches
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Prepares to look."""
+        self._units = Units(self.model, self._x)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Orders the images: the next epoch, or that which was stopped."""
+        self._batches.start_epoch(epoch)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Adds `dead` and `near_dead`."""
+        layers = self._units.look()
+        if logs is not None:
+            for name in ("dead", "near_dead"):
+                logs[name] = float(np.mean([layer[name] for layer in layers]))
