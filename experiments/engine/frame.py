@@ -37,6 +37,14 @@ class Results:
         return int(self.frame.index.nunique())
 
     @property
+    def finished(self) -> int:
+        """Number of runs that have the last of their `epochs`, if they say how many."""
+        if "epochs" not in self.frame:
+            return self.runs
+        last = self.frame.groupby(level=0)[["epoch", "epochs"]].max()
+        return int((~(last["epoch"] + 1 < last["epochs"])).sum())
+
+    @property
     def rows(self) -> list[dict[str, Any]]:
         """The rows as dictionaries."""
         return [

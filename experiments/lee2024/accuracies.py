@@ -78,6 +78,11 @@ def accuracies(results: Results) -> Accuracies:
     return Accuracies(results.cells, curves, results.cells[0].protocols[0])
 
 
+CHANCES = {"iris": (0.0, 55.0), "wine_quality": (35.0, 50.0)}
+"""Where networks score (%) that answer one class alone, where classes are not ten of
+one size: of Iris a third, of Wine Quality the largest, and what few samples vary."""
+
+
 def published(experiment: str) -> list[dict[str, str]]:
     """Returns the numbers that the paper prints, a dictionary for each.
 
@@ -99,7 +104,8 @@ def published_value(
         86.7
     """
     row = {
-        "dataset": cell.dataset,
+        # The paper does not say which wine.
+        "dataset": cell.dataset.partition("/")[0],
         "activation": cell.activation,
         "hidden": cell.hidden,
         "samples_per_class": cell.samples_per_class or "all",
@@ -122,6 +128,7 @@ def compared(ours: Accuracies, experiment: str) -> list[Compared]:
                 for value in [published_value(experiment, cell, epochs, method)]
                 if value is not None
             },
+            CHANCES.get(cell.dataset.partition("/")[0], comparison.CHANCE),
         )
         for cell, epochs in ours.rows
     ]

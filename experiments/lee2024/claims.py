@@ -1,15 +1,17 @@
 """Lee et al. (2024): what sections 4.3 to 4.6 say in words, and what became of it."""
 
+import itertools
 import statistics
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from experiments.lee2024.accuracies import Accuracies
 from experiments.lee2024.cells import Cell
 from experiments.lee2024.protocol import METHODS
-from experiments.reporting.comparison import CHANCE, TRAINED
-from experiments.reporting.report import Claim
+from experiments.reporting.comparison import CHANCE, TRAINED, agreement
+from experiments.reporting.report import Claim, mean_sd
 from experiments.reporting.statistics import sign_flip_p
 
 SIGNIFICANT = 0.05
@@ -42,12 +44,67 @@ def table1(ours: Accuracies) -> list[Claim]:
         "whatever the number of samples",
         [row for row in bare if row[1] == 10],
     )
-    claims.order(
-        "4.3: without hidden layers proposed, ZerO and identity are better than the "
-        "random methods",
-        bare,
-        ("proposed", "zero", "identity"),
-        _RANDOM,
+    alike = ("proposed", "zero", "identity")
+    for orientation, of in (
+        ("", ours),
+        (
+            ', ZerO as "an identity matrix when the number of rows is less than the '
+            'number of columns"',
+            replace(ours, protocol=replace(ours.protocol, zero_transpose=False)),
+        ),
+    ):
+        turned = _Claims(of)
+        turned.order(
+            "4.3: without hidden layers proposed, ZerO and identity are better than "
+            f"the random methods{orientation}",
+            bare,
+            alike,
+            _RANDOM,
+        )
+        claims.made += turned.made
+    if claims.made:
+        claims.made.append(
+            (
+                "4.3: even for few samples all three have a good performance",
+                "what is good has no measure; the rows above have few samples too",
+                None,
+            )
+        )
+    pairs = {
+        (cell.dataset, cell.samples_per_class, epochs): (cell, epochs)
+        for cell, epochs in narrow
+    }
+
+    def wider(rows: Sequence[Row]) -> tuple[str, bool | None]:
+        gaps = []
+        for cell, epochs in rows:
+            other = pairs[cell.dataset, cell.samples_per_class, epochs]
+            by_method = [
+                [ours.scores(*row, method) for row in ((cell, epochs), other)]
+                for method in METHODS
+            ]
+            seeds = set.intersection(*(set(s) for both in by_method for s in both))
+            gaps.append(
+                np.array(
+                    [
+                        statistics.fmean(w[seed] - n[seed] for w, n in by_method)
+                        for seed in sorted(seeds)
+                    ]
+                )
+            )
+        return _judged(gaps)
+
+    claims.add(
+        "4.3: narrow networks learn less than wide ones (512 units above 16, mean of "
+        "all methods)",
+        [
+            row
+            for row in wide
+            if (other := pairs.get((row[0].dataset, row[0].samples_per_class, row[1])))
+            and all(ours.scores(*other, method) for method in METHODS)
+        ],
+        METHODS,
+        wider,
     )
     claims.order("4.3: with 16 units the proposed method surpasses all others", narrow)
 
@@ -68,39 +125,48 @@ def table1(ours: Accuracies) -> list[Claim]:
 
     def declines(rows: Sequence[Row]) -> tuple[str, bool | None]:
         early, *_, late = (ours.scores(*row, "proposed") for row in rows)
-        gaps = np.array([late[seed] - early[seed] for seed in sorted(early)])
+        gaps = np.array(
+            [late[seed] - early[seed] for seed in sorted(early & late.keys())]
+        )
         p = sign_flip_p(gaps)
         return (
             f"by {gaps.mean():+.1f} points, p = {p:.3f}",
             bool(gaps.mean() < 0) if p < SIGNIFICANT else None,
         )
 
-    claims.add(
-        "4.3: with one sample a class of Fashion-MNIST and no hidden layer the "
-        "proposed method declines from 10 to 100 epochs",
-        [
-            (cell, epochs)
-            for cell, epochs in bare
-            if (cell.dataset, cell.samples_per_class) == ("fashion_mnist", 1)
-        ],
-        _PROPOSED,
-        declines,
-    )
+    of_one = [
+        (cell, epochs)
+        for cell, epochs in bare
+        if (cell.dataset, cell.samples_per_class) == ("fashion_mnist", 1)
+    ]
+    # Both have seeds in common, or there is no decline to speak of.
+    if len(of_one) > 1 and set.intersection(
+        *(set(ours.scores(*row, "proposed")) for row in of_one)
+    ):
+        claims.add(
+            "4.3: with one sample a class of Fashion-MNIST and no hidden layer the "
+            "proposed method declines from 10 to 100 epochs",
+            of_one,
+            _PROPOSED,
+            declines,
+        )
     return claims.made
 
 
 def table2(ours: Accuracies) -> list[Claim]:
     """Returns what sections 4.4 and 4.6 say of 120 layers."""
     claims = _Claims(ours)
+    family = [row for row in ours.rows if row[0].activation in ("relu", "gelu", "selu")]
     claims.order(
         "4.6: with ReLU, GELU and SELU the proposed method outperforms all others",
-        [row for row in ours.rows if row[0].activation in ("relu", "gelu", "selu")],
+        family,
     )
     claims.trains(
-        "4.6: whether the proposed method trains does not depend on the activation",
-        ours.rows,
+        "4.6: of these whether the proposed method trains does not depend on the "
+        "activation",
+        family,
         _PROPOSED,
-        by=lambda cell: cell.activation,
+        by=lambda cell: f"{cell.activation} on {cell.dataset}",
     )
     claims.trains(
         "4.4: of 120 layers with ReLU only those of the proposed method and of ZerO "
@@ -131,6 +197,12 @@ def figure3(ours: Accuracies) -> list[Claim]:
         _PROPOSED,
         by=lambda cell: f"{cell.widths[0]} units",
     )
+    for width in (10, 4):
+        claims.order(
+            f"4.4: in deep networks (20 layers and more) of {width} units it has a "
+            "higher accuracy than all others",
+            [row for row in equal if row[0].widths == (width,) and row[0].depth >= 20],
+        )
     shallow = (1, 2, 5, 10, 20, 50)
     randomized = ("rai", "gsm")
     claims.trains(
@@ -147,50 +219,98 @@ def figure3(ours: Accuracies) -> list[Claim]:
         randomized,
         by=lambda cell: f"{cell.depth} layers",
     )
-    ten = [row for row in equal if row[0].widths == (10,)]
     claims.order(
-        "4.4: with 10 units ZerO is lower than the proposed method at all depths",
-        ten,
+        "4.4: with 10 units on MNIST ZerO is lower than the proposed method at all "
+        "depths",
+        rows("mnist", 10),
         _PROPOSED,
         ("zero",),
     )
-    claims.trains("4.4: with 10 units ZerO trains at all depths", ten, ("zero",))
     claims.trains(
-        "4.4: with 4 units only the proposed method trains at 100 layers",
-        [row for row in equal if (row[0].widths, row[0].depth) == ((4,), 100)],
-        _PROPOSED,
-        _OTHERS,
+        "4.4: with 10 units ZerO trains at all depths",
+        [row for row in equal if row[0].widths == (10,)],
+        ("zero",),
+        by=lambda cell: cell.dataset,
     )
 
-    def varies(of: Sequence[Row]) -> tuple[str, bool]:
-        spread = {
-            method: statistics.fmean(
-                statistics.stdev(curve.values())
-                for cell, _ in of
-                for curve in ours.by_seed(cell, method).values()
-            )
-            for method in ("proposed", *randomized)
-        }
-        least = min(spread[method] for method in randomized)
-        return (
-            "sd over epochs, mean of seeds: "
-            + ", ".join(f"{method} {value:.1f}" for method, value in spread.items()),
-            least > spread["proposed"],
-        )
+    def unstable(of: Sequence[Row]) -> tuple[str, bool]:
+        texts = [
+            f"{row[0].depth} layers {sum(trained)} of {len(trained)}"
+            for row in of
+            for trained in [claims.trained(row, "zero")]
+        ]
+        fails = any(not claims.trains_mostly(row, "zero") for row in of)
+        return "seeds that train: " + ", ".join(texts), fails
 
     claims.add(
-        "4.4: with 40 layers of 10 and 6 units RAI and GSM vary more over epochs than "
-        "the proposed method",
-        [row for row in ours.rows if row[0].hidden == "10-6x40"],
-        ("proposed", *randomized),
-        varies,
+        "4.4: with 4 units on Fashion-MNIST ZerO is unstable: it does not train at all "
+        "depths",
+        rows("fashion_mnist", 4),
+        ("zero",),
+        unstable,
     )
+
+    def stands_out(of: Sequence[Row]) -> tuple[str, bool]:
+        texts, held = [], []
+        for row in of:
+            train = [method for method in METHODS if claims.trains_mostly(row, method)]
+            others = len(set(train) - set(_PROPOSED))
+            texts.append(f"{row[0].dataset}: {', '.join(train) or 'none'}")
+            held.append("proposed" in train and 2 * others < len(_OTHERS))
+        return "more than half of the seeds train; " + "; ".join(texts), all(held)
+
+    claims.add(
+        "4.4: with 4 units most methods do not train 100 layers, and the proposed does",
+        [row for row in equal if (row[0].widths, row[0].depth) == ((4,), 100)],
+        METHODS,
+        stands_out,
+    )
+
+    def varies(of: Sequence[Row]) -> tuple[str, bool | None]:
+        ((cell, _),) = of
+        falls = {
+            method: {
+                seed: statistics.fmean(
+                    max(0.0, one - other)
+                    for one, other in itertools.pairwise(
+                        curve[epoch] for epoch in sorted(curve)
+                    )
+                )
+                for seed, curve in ours.by_seed(cell, method).items()
+                if len(curve) > 1
+            }
+            for method in ("proposed", *randomized)
+        }
+        gaps = [
+            np.array(
+                [
+                    falls[m][s] - falls["proposed"][s]
+                    for s in sorted(falls[m].keys() & falls["proposed"])
+                ]
+            )
+            for m in randomized
+        ]
+        means = {m: statistics.fmean(of.values()) for m, of in falls.items()}
+        text = ", ".join(f"{method} {value:.2f}" for method, value in means.items())
+        return "points lost an epoch, mean of seeds: " + text, _judged(gaps)[1]
+
+    for depth in (40, 80):
+        claims.add(
+            f"4.4: with {depth} layers of 10 and 6 units RAI and GSM go up and down "
+            "over epochs, and the proposed method does not",
+            [row for row in ours.rows if row[0].hidden == f"10-6x{depth}"],
+            ("proposed", *randomized),
+            varies,
+        )
     return claims.made
 
 
 def figure4(ours: Accuracies) -> list[Claim]:
     """Returns what section 4.5 says of two narrow layers."""
     claims = _Claims(ours)
+    claims.number(
+        "4.5: with 2 and 2 units the proposed method has 54.3 %", (2, 2), 54.3
+    )
     _narrow(claims, "after 10 epochs")
     return claims.made
 
@@ -198,6 +318,11 @@ def figure4(ours: Accuracies) -> list[Claim]:
 def figure5(ours: Accuracies) -> list[Claim]:
     """Returns what section 4.5 says of two narrow layers after one epoch."""
     claims = _Claims(ours)
+    claims.number(
+        "4.5: after one epoch with 2 and 4 units the proposed method has 25 %",
+        (2, 4),
+        25,
+    )
     _narrow(claims, "after one epoch")
     claims.order(
         "4.5: the proposed method converges faster than all others: it is ahead after "
@@ -210,14 +335,14 @@ def figure5(ours: Accuracies) -> list[Claim]:
 def tabular(ours: Accuracies) -> list[Claim]:
     """Returns what section 4.4 says of tables."""
     claims = _Claims(ours)
-    iris = [row for row in ours.rows if row[0].dataset == "iris"]
-    claims.order(
-        "4.4: on Wine Quality and on Iris the proposed method is better than ZerO, "
-        "Orthogonal, RAI and He",
-        ours.rows,
-        _PROPOSED,
-        ("zero", "orthogonal", "rai", "he"),
-    )
+    for dataset in dict.fromkeys(cell.dataset for cell, _ in ours.rows):
+        claims.order(
+            f"4.4: on {dataset} the proposed method is better than ZerO, Orthogonal, "
+            "RAI and He",
+            [row for row in ours.rows if row[0].dataset == dataset],
+            _PROPOSED,
+            ("zero", "orthogonal", "rai", "he"),
+        )
 
     def steady(rows: Sequence[Row]) -> tuple[str, bool]:
         ((cell, epochs),) = rows
@@ -229,7 +354,7 @@ def tabular(ours: Accuracies) -> list[Claim]:
 
     claims.add(
         "4.4: on Iris it is there at the 10th epoch, and stays",
-        iris,
+        [row for row in ours.rows if row[0].dataset == "iris"],
         _PROPOSED,
         steady,
     )
@@ -315,28 +440,35 @@ class _Claims:
     ) -> None:
         """Claims that some methods, the worst of them too, are better than others.
 
-        It holds where they have the higher mean in every row, and does not where they
-        are significantly lower in one (paired by seed); else it is open.
+        It holds where they are significantly higher in every row, and does not where
+        they are significantly lower in one (paired by seed); else it is open.
         """
+        self.add(
+            said,
+            rows,
+            [*ones, *others],
+            lambda run: _judged([self.gaps(row, ones, others) for row in run]),
+        )
+
+    def number(self, said: str, widths: tuple[int, int], published: float) -> None:
+        """Claims an accuracy of the proposed method, with two layers."""
 
         def judge(run: Sequence[Row]) -> tuple[str, bool | None]:
-            gaps = [self.gaps(row, ones, others) for row in run]
-            means = [float(of.mean()) for of in gaps]
-            sure = [sign_flip_p(of) < SIGNIFICANT for of in gaps]
-            pairs = list(zip(means, sure, strict=True))
-            better = sum(p and mean > 0 for mean, p in pairs)
-            worse = sum(p and mean < 0 for mean, p in pairs)
-            higher = sum(mean > 0 for mean in means)
-            measured = (
-                f"higher in {higher} of {len(run)} rows, significantly in {better}; "
-                f"significantly lower in {worse}; by {min(means):+.1f} to "
-                f"{max(means):+.1f} points"
-            )
-            if worse:
-                return measured, False
-            return measured, True if higher == len(run) else None
+            scores = list(self.ours.scores(*run[0], "proposed").values())
+            mark = agreement(scores, published)
+            return mean_sd(scores), {"inside": True, "outside": False}.get(mark)
 
-        self.add(said, rows, [*ones, *others], judge)
+        rows = [row for row in self.ours.rows if row[0].widths == widths]
+        self.add(said, rows, _PROPOSED, judge)
+
+    def trained(self, row: Row, method: str) -> list[bool]:
+        """Tells of each seed whether it ends above `TRAINED`."""
+        return [value > TRAINED for value in self.ours.scores(*row, method).values()]
+
+    def trains_mostly(self, row: Row, method: str) -> bool:
+        """Tells whether more than half of the seeds do."""
+        trained = self.trained(row, method)
+        return 2 * sum(trained) > len(trained)
 
     def trains(
         self,
@@ -361,9 +493,7 @@ class _Claims:
 
         def judge(run: Sequence[Row]) -> tuple[str, bool]:
             seeds = {
-                (row, method): [
-                    v > TRAINED for v in self.ours.scores(*row, method).values()
-                ]
+                (row, method): self.trained(row, method)
                 for row in run
                 for method in (*do, *do_not)
             }
@@ -391,3 +521,23 @@ class _Claims:
         return np.array(
             [one[seed] - other[seed] for seed in sorted(one.keys() & other)]
         )
+
+
+def _judged(gaps: Sequence[np.ndarray]) -> tuple[str, bool | None]:
+    """Judges an order by the differences of all seeds, row by row."""
+    gaps = [of for of in gaps if len(of)]
+    if not gaps:
+        return "no seed has been run with both", None
+    means = [float(of.mean()) for of in gaps]
+    sure = [sign_flip_p(of) < SIGNIFICANT for of in gaps]
+    pairs = list(zip(means, sure, strict=True))
+    better = sum(p and mean > 0 for mean, p in pairs)
+    worse = sum(p and mean < 0 for mean, p in pairs)
+    measured = (
+        f"higher in {sum(mean > 0 for mean in means)} of {len(gaps)} rows, "
+        f"significantly in {better}; significantly lower in {worse}; by "
+        f"{min(means):+.1f} to {max(means):+.1f} points"
+    )
+    if worse:
+        return measured, False
+    return measured, True if better == len(gaps) else None

@@ -76,15 +76,20 @@ class Compared:
         label: What sets it apart from the other rows of its table.
         ours: Accuracy (%) by method and seed.
         published: Published mean (%) by method, of those that have one.
+        chance: Where a network scores (%) that answers one class alone. Defaults to
+            that of ten classes of one size.
     """
 
     dataset: str
     label: str
     ours: Mapping[str, Mapping[int, float]]
     published: Mapping[str, float]
+    chance: tuple[float, float] = CHANCE
 
 
-def agreement(ours: Sequence[float], published: float) -> str:
+def agreement(
+    ours: Sequence[float], published: float, chance: tuple[float, float] = CHANCE
+) -> str:
     """Says whether a published mean of ten seeds is one that ours would predict.
 
     The interval is that of the mean of ten further seeds, at 95 %:
@@ -93,12 +98,13 @@ def agreement(ours: Sequence[float], published: float) -> str:
     Args:
         ours: Accuracy (%) of each of `n` seeds.
         published: The published mean (%).
+        chance: As in `Compared`.
 
     Returns:
-        `"chance"` where ours and theirs are stuck on one class, `"wide"` where the
-        interval is more than `WIDEST` on either side, as of seeds of which some train
-        and some do not, `"inside"` or `"outside"` elsewhere, and `""` with fewer than
-        two seeds.
+        `"chance"` where ours and theirs are stuck on one class, `"outside"` where the
+        published mean is not in the interval, `"wide"` where it is and the interval is
+        more than `WIDEST` on either side, as of seeds of which some train and some do
+        not, `"inside"` elsewhere, and `""` with fewer than two seeds.
 
     Examples:
         >>> agreement([86.0, 88.0, 87.0], 86.7)
@@ -108,26 +114,34 @@ def agreement(ours: Sequence[float], published: float) -> str:
         >>> agreement([11.3, 86.0, 87.0], 86.7)
         'wide'
     """
-    low, high = CHANCE
-    if ours and all(low <= value <= high for value in (*ours, published)):
-        return "chance"
     n = len(ours)
     if n < 2:
         return ""
+    low, high = chance
+    if all(low <= value <= high for value in (*ours, published)):
+        return "chance"
     width = scipy.stats.t.ppf(0.975, n - 1) * statistics.stdev(ours)
     width = width * math.sqrt(1 / n + 1 / PUBLISHED_SEEDS) + _ROUNDING
-    if width > WIDEST:
-        return "wide"
-    inside = abs(statistics.fmean(ours) - published) <= width
-    return "inside" if inside else "outside"
+    if abs(statistics.fmean(ours) - published) > width:
+        return "outside"
+    return "wide" if width > WIDEST else "inside"
 
 
-def entry(ours: Sequence[float], published: float | None) -> tuple[str, str]:
+def entry(
+    ours: Sequence[float],
+    published: float | None,
+    chance: tuple[float, float] = CHANCE,
+) -> tuple[str, str]:
     """Returns the cell of a table that has ours over the published number.
 
+    Args:
+        ours: Accuracy (%) of each seed.
+        published: The published mean (%), if there is one.
+        chance: As in `Compared`.
+
     Returns:
-        Its text, and the `agreement`, which is the style of the cell. Where the
-        interval is too wide, the text says how many seeds train.
+        Its text, and the `agreement`, which is the style of the cell. Where the seeds
+        differ by much, the text says how many train.
 
     Examples:
         >>> entry([86.0], 86.7)[0].splitlines()
@@ -135,11 +149,11 @@ def entry(ours: Sequence[float], published: float | None) -> tuple[str, str]:
     """
     parts, mark = [mean_sd(ours)], ""
     if published is not None:
-        mark = agreement(ours, published)
+        mark = agreement(ours, published, chance)
         gap = f" ({statistics.fmean(ours) - published:+.1f})" if ours else ""
         parts.append(f"{published:.1f}{gap} {_MARKS[mark]}".strip())
-        if mark == "wide":
-            trained = sum(value > TRAINED for value in ours)
+        trained = sum(value > max(TRAINED, chance[1]) for value in ours)
+        if mark == "wide" or 0 < trained < len(ours):
             parts.append(f"{trained} of {len(ours)} train")
     return "\n".join(part for part in parts if part), mark
 
@@ -163,7 +177,11 @@ def beside_published(
             if row.dataset != dataset:
                 continue
             entries = [
-                entry(list(row.ours[method].values()), row.published.get(method))
+                entry(
+                    list(row.ours[method].values()),
+                    row.published.get(method),
+                    row.chance,
+                )
                 for method in methods
             ]
             lines.append([row.label, *(text for text, _ in entries)])
@@ -192,7 +210,7 @@ def beside_published(
     sentence = (
         f"{agree} of {decided} published numbers lie inside the 95 % interval that our "
         f"seeds predict for a mean of ten ({every.count('chance')} of them are both at "
-        f"chance). {every.count('wide')} more have an interval of more than "
+        f"chance). {every.count('wide')} more lie inside one of more than "
         f"{WIDEST:g} points on either side, which decides nothing; "
         f"{every.count('')} of {len(every)} have not been run with enough seeds."
     )
@@ -232,7 +250,7 @@ def winners(rows: Sequence[Compared]) -> Table | None:
         seeds = sorted(row.ours[winner].keys() & row.ours[rival].keys())
         gaps = np.array([row.ours[winner][s] - row.ours[rival][s] for s in seeds])
         p = sign_flip_p(gaps)
-        if max(*means.values(), *row.published.values()) <= CHANCE[1]:
+        if max(*means.values(), *row.published.values()) <= row.chance[1]:
             held = "all at chance"
         elif p < 0.05:
             held = "holds" if gaps.mean() > 0 else "does not hold"

@@ -67,7 +67,9 @@ class Publication:
         parts = self.report(results, csv.parent)
         parts.append(f"Made by `{self.command}`.")
         if self.cells:
-            size = f"{self.size}; {results.runs} of {results.described} runs."
+            size = f"{self.size}; {results.finished} of {results.described} runs."
+            if results.runs > results.finished:
+                size += f" {results.runs - results.finished} more have begun."
             if results.runs < results.described:
                 size += " What has not been run is left empty."
             parts.append(size)
