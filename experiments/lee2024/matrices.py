@@ -20,6 +20,8 @@ def figure1(results: Results, folder: Path) -> list[Part]:
     axes = figure.subplots()
     drawn = axes.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
     axes.set_title("W of shape 20 x 40, ε = 0.01", loc="left", fontsize=11)
+    axes.set_xticks([0, 9, 19, 29, 39], ["1", "10", "20", "30", "40"])
+    axes.set_yticks([0, 4, 9, 14, 19], ["1", "5", "10", "15", "20"])
     axes.set_xlabel("input")
     axes.set_ylabel("output")
     figure.colorbar(drawn, ax=axes, shrink=0.8)

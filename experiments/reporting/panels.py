@@ -15,7 +15,7 @@ Lines = dict[str, dict[int, list[float]]]
 def curves(
     panels: Mapping[str, Lines], across: str, path: Path, log: bool = False
 ) -> Path:
-    """Draws validation accuracy: the mean of each method over seeds, and its range.
+    """Draws validation accuracy: the mean of each method over seeds, and quartiles.
 
     Args:
         panels: By heading, what each method reached, of all seeds.
@@ -39,8 +39,7 @@ def curves(
             axes.plot(points, mean, color=color, marker=marker, ms=4, markevery=every)
             axes.fill_between(
                 points,
-                [min(scores[point]) for point in points],
-                [max(scores[point]) for point in points],
+                *([np.percentile(scores[p], q) for p in points] for q in (25, 75)),
                 color=color,
                 alpha=0.13,
                 lw=0,
@@ -58,7 +57,7 @@ def curves(
     for axes in all_axes[len(panels) :]:
         axes.remove()
     for axes in all_axes[::columns]:
-        axes.set_ylabel("validation accuracy (%)\nmean and range over seeds")
+        axes.set_ylabel("validation accuracy (%)\nmean and quartiles of seeds")
     handles = [
         Line2D([], [], color=color, marker=marker, ms=4, label=method)
         for method, (color, marker) in looks.items()
