@@ -8,6 +8,7 @@ from experiments.experiment import Experiment
 from experiments.poli2024 import (
     born_dead,
     collapse,
+    lagrangian,
     logistic,
     logistic_report,
     negative_mean,
@@ -34,6 +35,12 @@ _LOGISTIC = [
 ]
 
 _TANH = [tanh.Cell(task, depth) for task in tanh.DATA for depth in (2, 6)]
+
+_LAGRANGIAN = [
+    lagrangian.Cell("digits", epochs=40),
+    lagrangian.Cell("fashion_mnist"),
+    lagrangian.Cell("fashion_mnist", "mnist"),
+]
 
 _SCALINGS: tuple[Scaling, ...] = ("unit", "standard")
 _INPUTS = [(scaling, norm) for norm in (False, True) for scaling in _SCALINGS]
@@ -100,6 +107,17 @@ EXPERIMENTS = (
             "smoke": [tanh.Cell("diabetes", 2, 5, 2)],
             "desk": _TANH,
             "paper": _TANH,
+        },
+    ),
+    Experiment(
+        "poli-lagrangian",
+        "the last layer by Lagrangian LR, after each other method",
+        f"{_SOURCE}, of de Pater & Mitici (2023)",
+        lagrangian.report,
+        {
+            "smoke": [lagrangian.Cell("digits", "digits", 300, 2, 2)],
+            "desk": _LAGRANGIAN,
+            "paper": _LAGRANGIAN,
         },
     ),
     Experiment(

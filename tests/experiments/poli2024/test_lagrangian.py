@@ -1,0 +1,130 @@
+"""Tests of the last layer by Lagrangian LR, after other methods."""
+
+import warnings
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments.engine import datasets, frame, networks
+from experiments.engine.frame import LedgerSource, Results
+from experiments.engine.ledger import Ledger
+from experiments.poli2024 import lagrangian
+from experiments.poli2024.lagrangian import METHODS, Cell
+from keras_inits import calibration
+
+CELL = Cell("digits", "digits", 300, 2, 2)
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory):
+    ledger = Ledger(tmp_path_factory.mktemp("lagrangian") / "ledger.sqlite")
+    CELL.train(CELL.describe(), ledger)
+    assert not ledger.missing(CELL.describe(), CELL.rows_per_run)
+    return ledger
+
+
+def run(method, last, seed):
+    (found,) = [
+        each
+        for each in CELL.describe()
+        if (each["method"], each["last"], each["seed"]) == (method, last, seed)
+    ]
+    return found
+
+
+def test_a_member_is_a_network_that_plain_fit_trains(ledger):
+    data = datasets.load("digits")
+    x = datasets.scale(data, "unit")
+    training, held_out = datasets.hold_out(data.y, 1)
+    training = training[:300]
+    model = networks.feedforward(64, 10, (100,) * 3, "zeros")
+    for layer, weights in zip(
+        model.layers[:-1], lagrangian._features("digits", 300, None), strict=True
+    ):
+        layer.set_weights(weights)
+    lagrangian.start(model, "glorot", 1, only_last=True)
+    calibration.lagrangian_lr(model, x[training], data.y[training])
+    model.compile(
+        keras.optimizers.Adam(0.001),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    rows = ledger.curve(run("glorot", "lagrangian_lr", 1))
+    loss, accuracy = model.evaluate(x[held_out], data.y[held_out], verbose=0)
+    assert rows[0]["start_loss"] == pytest.approx(loss, rel=1e-4)
+    assert rows[0]["start_accuracy"] == pytest.approx(accuracy, abs=1e-6)
+    assert "start_loss" not in rows[1]
+    for epoch in range(2):
+        order = np.random.default_rng((1, epoch)).permutation(training)
+        model.fit(x[order], data.y[order], 100, shuffle=False, verbose=0)
+    loss, _ = model.evaluate(x[held_out], data.y[held_out], verbose=0)
+    assert rows[1]["val_loss"] == pytest.approx(loss, rel=1e-3)
+
+
+def test_features_know_nothing_of_the_last_layer_that_is_drawn(ledger):
+    """They fit the last layer that they began with: no member may have its seed."""
+    for method in METHODS:
+        for seed in (0, 1):
+            row = ledger.curve(run(method, "method", seed))[0]
+            assert row["start_accuracy"] < 0.4
+
+
+def test_methods_set_all_layers_or_the_last():
+    model = networks.feedforward(64, 10, (100,) * 3, "zeros")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", ".*yilmaz_poli")
+        lagrangian.start(model, "yilmaz_poli", 0, only_last=True)
+    *others, last = (layer.get_weights()[0] for layer in model.layers)
+    assert not any(kernel.any() for kernel in others)
+    assert last.mean() == pytest.approx(-8 / 100, abs=0.02)
+    lagrangian.start(model, "he", 0, only_last=False)
+    assert all(layer.get_weights()[0].any() for layer in model.layers)
+
+
+def test_all_and_parts_are_reported(ledger, tmp_path):
+    results = frame.read([CELL], LedgerSource(ledger))
+    claims, table, picture, text = lagrangian.report(results, tmp_path)
+    assert len(claims.rows) == 3 and len(table.rows) == 2 * len(METHODS)
+    assert picture.exists() and "a reconstruction" in text
+    some = results.frame[results.frame["method"] == "glorot"]
+    table, _, _ = lagrangian.report(Results([CELL], some, len(some)), tmp_path)
+    assert [row[-1] for row in table.rows] == ["", ""]
+
+
+def reported(loss, start, folder):
+    cell = Cell("digits", "digits", epochs=20)
+    rows = []
+    for each in cell.describe():
+        noise = 0.001 * each["seed"]
+        begins = {"start_loss": start(each) + noise, "start_accuracy": 0.6 + noise}
+        for epoch in range(cell.epochs):
+            value = max(0.5, loss(each, epoch)) + noise
+            more = begins if epoch == 0 else dict.fromkeys(begins, np.nan)
+            rows.append(
+                each | {"epoch": epoch, "val_loss": value, "versions": "none"} | more
+            )
+    keys = ("method", "last", "seed")
+    index = pd.Index([frame.key({k: r[k] for k in keys}) for r in rows])
+    table = pd.DataFrame(rows, index=index.rename("run"))
+    claims, table, *_ = lagrangian.report(Results([cell], table, 1), folder)
+    return [row[-1] for row in claims.rows], table
+
+
+def test_claims_follow_the_losses(tmp_path):
+    def faster(each, epoch):
+        pace = 2 if each["last"] == "lagrangian_lr" else 1
+        return 2 - 0.1 * pace * (epoch + 1)
+
+    def lower(each):
+        return 1.0 if each["last"] == "lagrangian_lr" else 2.0
+
+    held, table = reported(faster, lower, tmp_path)
+    assert held == ["yes"] * 3
+    assert [row[-1] for row in table.rows[:2]] == ["15", "8"]
+
+    def alike(each, epoch):
+        return 2 - 0.1 * (epoch + 1)
+
+    assert reported(alike, lambda each: -lower(each), tmp_path)[0][:2] == ["no", "no"]
