@@ -106,7 +106,7 @@ class Comparison:
             if published is not None and table == f"Table {cell.table}"
         ]
         self.tables = list(dict.fromkeys(number.table for number in self.numbers))
-        self._distances: dict[str, float] = {}
+        self._gaps: dict[str, tuple[float, float]] = {}
         self._of_protocol: dict[Protocol, np.ndarray] = {}
 
     def ours(self, number: Number, protocol: Protocol) -> list[float]:
@@ -129,26 +129,42 @@ class Comparison:
 
     def distances(self, protocol: Protocol) -> np.ndarray:
         """Returns the distance of a protocol to each number."""
-        if protocol not in self._of_protocol:
-            self._of_protocol[protocol] = np.array(
-                [self._distance(number, protocol) for number in self.numbers]
-            )
-        return self._of_protocol[protocol]
+        gaps, widths = self._all_gaps(protocol)
+        return np.minimum(gaps / widths, 5.0)
 
     def distance(self, protocol: Protocol) -> float:
         """Returns the distance of a protocol."""
         return float(self.distances(protocol).mean())
 
-    def _distance(self, number: Number, protocol: Protocol) -> float:
+    def surprise(self, protocol: Protocol) -> float:
+        """Returns the negative log-likelihood of the numbers, but for a constant.
+
+        By Student's t with four degrees of freedom, of the gap in units of `s`, that
+        of the distance over 1.96: the mean of `log(s) + 5 / 2 log(1 + (gap / s)**2 /
+        4)`. Unlike the distance it also costs a protocol that its seeds differ.
+        """
+        gaps, widths = self._all_gaps(protocol)
+        scales = widths / 1.96
+        return float(np.mean(np.log(scales) + 2.5 * np.log1p((gaps / scales) ** 2 / 4)))
+
+    def _all_gaps(self, protocol: Protocol) -> np.ndarray:
+        """Returns how far each number is off, and the interval, `(2, numbers)`."""
+        if protocol not in self._of_protocol:
+            self._of_protocol[protocol] = np.transpose(
+                [self._gap(number, protocol) for number in self.numbers]
+            )
+        return self._of_protocol[protocol]
+
+    def _gap(self, number: Number, protocol: Protocol) -> tuple[float, float]:
+        """Returns how far a number is off, and the interval that it should be in."""
         run = number.cell.description(number.method, 0, protocol)
         about = repr((run, number.epochs))
-        if about not in self._distances:
+        if about not in self._gaps:
             ours = self.ours(number, protocol)
             sd = statistics.stdev(ours) if len(ours) > 1 else 0.0
             width = 0.5 + 1.96 * sd * (1 / len(ours) + 1 / 10) ** 0.5
-            gap = abs(statistics.fmean(ours) - number.published)
-            self._distances[about] = min(gap / width, 5.0)
-        return self._distances[about]
+            self._gaps[about] = abs(statistics.fmean(ours) - number.published), width
+        return self._gaps[about]
 
 
 def by_hidden(all_cells: Iterable[Cell]) -> list[list[Cell]]:

@@ -207,6 +207,8 @@ def beside_published(
     ]
     tables.append(Table("Published numbers, by method", ["", *methods], lines))
     agree, decided = _agree(every)
+    if every.count("") == len(every):
+        return tables, f"None of {len(every)} numbers has been run with enough seeds."
     sentence = (
         f"{agree} of {decided} published numbers lie inside the 95 % interval that our "
         f"seeds predict for a mean of ten ({every.count('chance')} of them are both at "

@@ -13,6 +13,7 @@ from experiments.engine import frame
 from experiments.engine.frame import LedgerSource
 from experiments.engine.ledger import Ledger
 from experiments.lee2024 import accuracies as of_lee
+from experiments.lee2024 import claims
 from experiments.lee2024 import cells as lee
 from experiments.lee2024.accuracies import Accuracies, accuracies, compared
 from experiments.lee2024.cells import Cell
@@ -265,6 +266,14 @@ def test_both_wines_are_beside_the_numbers_of_the_one_that_is_printed(ledger, re
         "38.0 (-4.5) ○",
     ]
     assert he[2][0].count("train") == 0
+
+
+def test_of_one_seed_nothing_is_said_to_agree(ledger, record):
+    for method in METHODS:
+        record(ledger, RELU, method, [11.3])
+    _, sentence = comparison.beside_published(rows(ledger, RELU), METHODS)
+    assert sentence == "None of 8 numbers has been run with enough seeds."
+    assert claims.table2(ours(ledger, RELU)) == []
 
 
 def test_without_published_numbers_there_is_no_sentence(ledger):

@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from experiments import registry
 from experiments.engine import frame
@@ -107,6 +108,22 @@ def test_a_difference_counts_less_where_seeds_differ(record):
     assert comparison.distance(Protocol()) == pytest.approx(1.5 / width)
     assert comparison.distance(Protocol(he="he_normal")) == pytest.approx(1.5 / 0.5)
     assert comparison.distance(Protocol(draws="one")) == 5.0
+
+
+def test_by_likelihood_a_wide_spread_costs(record):
+    ledger = Ledger(":memory:")
+    record(ledger, CELL, "he", [50.0, 53.0])  # 1.5 off, sd 2.12
+    record(ledger, CELL, "he", [49.9, 50.1], Protocol(he="he_normal"))
+    record(ledger, CELL, "he", [20.0, 80.0], Protocol(draws="one"))
+    comparison = compare(ledger)
+    scale = 0.5 / 1.96 + 4.5**0.5 * 0.6**0.5
+    # The density of t, but for what does not depend on ours.
+    density = scipy.stats.t.logpdf(1.5, 4, scale=scale)
+    constant = scipy.stats.t.logpdf(0.0, 4)
+    assert comparison.surprise(Protocol()) == pytest.approx(constant - density)
+    noisy, exact = Protocol(draws="one"), Protocol(he="he_normal")
+    assert comparison.distance(noisy) == comparison.distance(exact) == 0.0
+    assert comparison.surprise(noisy) > comparison.surprise(exact) + 3
 
 
 @pytest.mark.parametrize("seeds", [0, 1])
