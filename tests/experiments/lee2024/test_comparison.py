@@ -13,8 +13,8 @@ from experiments.engine import frame
 from experiments.engine.frame import LedgerSource
 from experiments.engine.ledger import Ledger
 from experiments.lee2024 import accuracies as of_lee
-from experiments.lee2024 import claims
 from experiments.lee2024 import cells as lee
+from experiments.lee2024 import claims
 from experiments.lee2024.accuracies import Accuracies, accuracies, compared
 from experiments.lee2024.cells import Cell
 from experiments.lee2024.protocol import METHODS, Protocol
