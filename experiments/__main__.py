@@ -239,6 +239,33 @@ def _print(shown: "Sequence[str | Table]", written: "Sequence[Path]") -> None:
 
 
 @app.command()
+def guide(
+    path: Annotated[Path, typer.Argument(help="The page to write.")] = Path(
+        "docs/which_initializer.md"
+    ),
+    results: Folder = Path("experiments/results"),
+) -> None:
+    """Writes which initializer to use where, from the CSVs of results."""
+    from experiments import registry
+    from experiments.engine import frame
+    from experiments.engine.frame import CSVSource
+    from experiments.reporting.guide import page
+
+    with _plain_errors():
+        compared = {}
+        for name, experiment in registry.ALL.items():
+            csv = results / name / f"{name}.csv"
+            if experiment.networks is not None and csv.exists():
+                cells = experiment.select("desk")
+                compared[name] = experiment.networks(frame.read(cells, CSVSource(csv)))
+        if not compared:
+            raise FileNotFoundError(f"There are no results to read in {results}.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page(compared), "utf-8")
+        typer.echo(str(path))
+
+
+@app.command()
 def search(
     name: Annotated[str, typer.Argument(help="deep-narrow or lee-protocol")],
     dataset: str = "digits",

@@ -9,6 +9,7 @@ import keras
 
 from experiments.engine.frame import Results
 from experiments.engine.ledger import Ledger
+from experiments.reporting.guide import Network
 from experiments.reporting.publish import Publication
 from experiments.reporting.report import Part
 from keras_inits.utils.validation import unknown
@@ -95,6 +96,8 @@ class Experiment:
         quantities: Those that the report needs; all by default.
         command: How it is run, after `python -m experiments`. Defaults to `run` and
             its name.
+        networks: Function of the results that returns what was compared, for the guide
+            to initializers; nothing by default.
     """
 
     name: str
@@ -104,6 +107,7 @@ class Experiment:
     cells: Mapping[str, Sequence[Cell]] = dataclasses.field(default_factory=dict)
     quantities: Sequence[str] = ()
     command: str = ""
+    networks: Callable[[Results], list[Network]] | None = None
 
     def __post_init__(self) -> None:
         """Fills in the command."""

@@ -52,7 +52,6 @@ FACTS = (
         "Clevert et al., 2016, https://arxiv.org/abs/1511.07289, section 4",
     ),
     Fact("zer_o", ("relu",), "Zhao et al., 2022, https://arxiv.org/abs/2110.12661"),
-    Fact("zer_o", ("gelu", "selu"), _LEE),
     Fact("rai", ("relu",), "Lu et al., 2019, https://arxiv.org/abs/1903.06733"),
     Fact(
         "gsm",

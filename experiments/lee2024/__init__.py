@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from experiments.experiment import Experiment
-from experiments.lee2024 import claims, matrices, plain_fit, protocol_search, report
+from experiments.lee2024 import (
+    accuracies,
+    claims,
+    matrices,
+    plain_fit,
+    protocol_search,
+    report,
+)
 from experiments.lee2024.cells import (
     Cell,
     figure3,
@@ -41,6 +48,7 @@ EXPERIMENTS = (
             "paper": table1(),
         },
         _QUANTITIES,
+        networks=accuracies.networks,
     ),
     Experiment(
         "lee-table2",
@@ -53,6 +61,7 @@ EXPERIMENTS = (
             "paper": table2(),
         },
         _QUANTITIES,
+        networks=accuracies.networks,
     ),
     Experiment(
         "lee-fig1",
@@ -77,6 +86,7 @@ EXPERIMENTS = (
             "paper": figure3(),
         },
         _QUANTITIES,
+        networks=accuracies.networks,
     ),
     Experiment(
         "lee-fig4",
@@ -119,6 +129,7 @@ EXPERIMENTS = (
             "paper": tabular(),
         },
         _QUANTITIES,
+        networks=accuracies.networks,
     ),
     Experiment(
         "lee-plain-fit",

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from experiments.engine.frame import Results, key
-from experiments.lee2024.cells import Cell
+from experiments.lee2024.cells import IMAGES, Cell
 from experiments.lee2024.protocol import METHODS, Protocol
 from experiments.reporting import comparison
 from experiments.reporting.comparison import Compared
+from experiments.reporting.guide import Network
 from experiments.reporting.report import Table
 
 Curves = dict[str, dict[int, float]]
@@ -113,6 +114,60 @@ def published_value(
         "method": method,
     }
     return comparison.published_value(published(experiment), row)
+
+
+_INITIALIZERS = {
+    "proposed": "lee_qr",
+    "xavier": "glorot_uniform",
+    "he": "he_uniform",
+    "zero": "ZerO(transpose=True)",
+    "identity": "rectangular_identity",
+    "gsm": "GSM(submatrix=HeUniform())",
+}
+"""What initializes as a method does here under the default protocol, but for names that
+are the same."""
+
+_PIXELS = {"raw": "0..255", "unit": "0..1", "standard": "standardised"}
+
+
+def networks(results: Results) -> list[Network]:
+    """Returns what was compared, for the guide to initializers."""
+    ours = accuracies(results)
+    turned = replace(ours, protocol=replace(ours.protocol, zero_transpose=False))
+
+    def scores(cell: Cell, epochs: int) -> dict[str, dict[int, float]]:
+        of = {
+            _INITIALIZERS.get(method, method): ours.scores(cell, epochs, method)
+            for method in METHODS
+        }
+        of["zer_o"] = turned.scores(cell, epochs, "zero")
+        return {name: by_seed for name, by_seed in of.items() if by_seed}
+
+    return [
+        Network(
+            cell.activation if cell.depth else "softmax",
+            "no hidden layer"
+            if not cell.depth
+            else f"{cell.depth} x {' and '.join(map(str, cell.widths))} units",
+            ", ".join(
+                [
+                    cell.dataset,
+                    _PIXELS[ours.protocol.scaling]
+                    if cell.dataset in IMAGES
+                    else "as it is",
+                    *(
+                        [f"samples a class: {cell.samples_per_class}"]
+                        if cell.samples_per_class
+                        else []
+                    ),
+                    f"{epochs} epochs" if epochs > 1 else "1 epoch",
+                ]
+            ),
+            scores(cell, epochs),
+            trained=comparison.TRAINED if cell.dataset in IMAGES else None,
+        )
+        for cell, epochs in ours.rows
+    ]
 
 
 def compared(ours: Accuracies, experiment: str) -> list[Compared]:

@@ -97,6 +97,7 @@ EXPERIMENTS = (
                 for cell in _LOGISTIC
             ],
         },
+        networks=logistic_report.networks,
     ),
     Experiment(
         "poli-tanh",
@@ -108,6 +109,7 @@ EXPERIMENTS = (
             "desk": _TANH,
             "paper": _TANH,
         },
+        networks=tanh.networks,
     ),
     Experiment(
         "poli-lagrangian",

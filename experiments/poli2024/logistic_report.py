@@ -8,6 +8,7 @@ from experiments.engine.frame import Results
 from experiments.poli2024.logistic import METHODS, RATES
 from experiments.reporting import panels, verdicts
 from experiments.reporting.comparison import TRAINED
+from experiments.reporting.guide import Network
 from experiments.reporting.report import Claim, Part, Table, claims_table, mean_sd
 
 OURS = "yilmaz_poli"
@@ -79,6 +80,29 @@ def report(results: Results, folder: Path) -> list[Part]:
         f"above {TRAINED:g} %. p by paired t-tests over seeds."
     )
     return parts
+
+
+def networks(results: Results) -> list[Network]:
+    """Returns what was compared, for the guide to initializers."""
+    frame = results.frame
+    judged = frame[frame["rate"].isna() & (frame["epoch"] == frame["epochs"] - 1)]
+    scores: dict[tuple[str, int, str], dict[str, dict[int, float]]] = {}
+    for row in judged.to_dict("records"):
+        of_cell = scores.setdefault(
+            (row["dataset"], row["depth"], row["optimizer"]), {}
+        )
+        by_seed = of_cell.setdefault(METHODS[row["method"]], {})
+        by_seed[row["seed"]] = 100 * row["val_accuracy"]
+    return [
+        Network(
+            "sigmoid",
+            f"{cell.depth} x {cell.width} units",
+            f"{cell.dataset}, 0..1, {cell.optimizer} at each one's best rate",
+            scores.get((cell.dataset, cell.depth, cell.optimizer), {}),
+            trained=TRAINED,
+        )
+        for cell in results.cells
+    ]
 
 
 def _lines(curves: pd.DataFrame) -> panels.Lines:

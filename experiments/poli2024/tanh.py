@@ -18,6 +18,7 @@ from experiments.engine import trainer
 from experiments.engine.frame import Results
 from experiments.engine.ledger import Ledger
 from experiments.reporting import verdicts
+from experiments.reporting.guide import Network
 from experiments.reporting.report import Claim, Part, Table, claims_table, mean_sd
 from keras_inits.population import ENGINE, SeedBatches
 from keras_inits.utils.validation import unknown
@@ -245,6 +246,28 @@ def report(results: Results, folder: Path) -> list[Part]:
         f"of ratios to Glorot by seed. `initialize` warns beforehand: {misfits[0]}"
     )
     return parts
+
+
+def networks(results: Results) -> list[Network]:
+    """Returns what was compared, for the guide to initializers."""
+    scores: dict[tuple[str, int], dict[str, dict[int, float]]] = {}
+    for row in results.frame.to_dict("records"):
+        of_task = scores.setdefault((row["task"], row["depth"]), {})
+        by_seed = of_task.setdefault(METHODS[row["method"]], {})
+        loss, seed = row["val_loss"], row["seed"]
+        by_seed[seed] = min(loss, by_seed.get(seed, loss))
+    return [
+        Network(
+            "tanh",
+            f"{cell.depth} x {UNITS} units",
+            f"{cell.task}, standardised, a regression",
+            scores.get((cell.task, cell.depth), {}),
+            "squared error",
+            lower=True,
+            digits=3,
+        )
+        for cell in results.cells
+    ]
 
 
 def _epochs(done: pd.DataFrame, lowest: pd.DataFrame) -> pd.DataFrame:
