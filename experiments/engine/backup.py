@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ _SUFFIX = ".npz"
 
 
 class Backup(keras.callbacks.Callback):
-    """Saves a model after each epoch, to go on from when killed.
+    """Saves a model after epochs, to go on from when killed.
 
     As `keras.callbacks.BackupAndRestore` does, but with all that the next epoch depends
     on: beside weights and optimizer the random generators of layers that drop, and the
@@ -54,12 +55,17 @@ class Backup(keras.callbacks.Callback):
 
     Args:
         folder: That of this training alone; it is made when needed.
+        share: Part of the time that saving may take: an epoch that ends too soon after
+            the last backup is not saved, and is trained again by who goes on. Defaults
+            to 1: every epoch is.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, share: float = 1.0) -> None:
         """Knows the folder."""
         super().__init__()
         self.folder = Path(folder)
+        self._share = share
+        self._next = 0.0  # When it is time to save again.
 
     def restore(self, model: keras.Model) -> int:
         """Gives a compiled model what was saved last.
@@ -89,6 +95,9 @@ class Backup(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Saves, and then removes the backup before."""
+        started = time.perf_counter()
+        if started < self._next:
+            return
         before = self._saved().values()
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.folder / f"partial{_SUFFIX}"
@@ -100,6 +109,8 @@ class Backup(keras.callbacks.Callback):
         for old in before:
             if old != path:
                 old.unlink()
+        ended = time.perf_counter()
+        self._next = ended + (ended - started) * (1 / self._share - 1)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Removes what is not needed any more."""

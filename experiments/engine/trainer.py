@@ -13,6 +13,9 @@ from experiments.engine.ledger import Ledger
 from experiments.engine.ledger_callback import LedgerCallback
 from keras_inits import Population
 
+_SAVING = 0.1
+"""Part of the time that backups may take: those of wide populations are large."""
+
 STEPS_TOGETHER = 7
 """Steps an execution: that of small networks is over before Python's part of it is."""
 
@@ -34,8 +37,9 @@ def train(
 ) -> None:
     """Trains runs as one population, into a ledger.
 
-    Every epoch is written to the ledger as it ends, and then saved, so that a training
-    that is killed goes on from its last whole epoch when it is started again.
+    Every epoch is written to the ledger as it ends, and then saved if saving is not
+    what takes the time, so that a training that is killed goes on from the last epoch
+    that was saved when it is started again.
 
     Args:
         build: Function that returns a network, for `Population`.
@@ -95,7 +99,7 @@ def fit(
         progress: Shows how far the training is.
         **options: More of `fit`.
     """
-    backup = Backup(_backup_folder(ledger, runs))
+    backup = Backup(_backup_folder(ledger, runs), _SAVING)
     all_callbacks = [
         *callbacks,
         LedgerCallback(ledger, [ledger.begin(run) for run in runs]),

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+from experiments.engine import backup as backup_module
 from experiments.engine.backup import Backup
 from keras_inits import Population
 
@@ -85,6 +86,28 @@ def test_the_newest_backup_is_taken_by_number(tmp_path):
     assert Backup(tmp_path).restore(network) == 10
     assert int(network.optimizer.iterations) == 10
     assert train(tmp_path)[1] == []
+
+
+def test_saving_takes_a_share_of_the_time(tmp_path, monkeypatch):
+    """A clock that tells 1 second for each backup, and 2 for each epoch between."""
+    saved = []
+    backup = Backup(tmp_path, share=0.25)
+    backup.set_model(model())
+    now = [0.0]
+    monkeypatch.setattr(backup_module.time, "perf_counter", lambda: now[0])
+
+    def save(file, *arrays):
+        now[0] += 1.0
+
+    monkeypatch.setattr(np, "savez", save)
+    for epoch in range(8):
+        now[0] += 2.0
+        before = now[0]
+        backup.on_epoch_end(epoch)
+        if now[0] > before:
+            saved.append(epoch)
+    # Three seconds must pass before the next: two epochs.
+    assert saved == [0, 2, 4, 6]
 
 
 def test_without_a_backup_it_begins_at_the_first_epoch(tmp_path):
