@@ -86,11 +86,11 @@ def test_methods_set_all_layers_or_the_last():
 def test_all_and_parts_are_reported(ledger, tmp_path):
     results = frame.read([CELL], LedgerSource(ledger))
     claims, table, picture, text = lagrangian.report(results, tmp_path)
-    assert len(claims.rows) == 3 and len(table.rows) == 2 * len(METHODS)
+    assert len(claims.rows) == 4 and len(table.rows) == 2 * len(METHODS)
     assert picture.exists() and "a reconstruction" in text
     some = results.frame[results.frame["method"] == "glorot"]
     table, _, _ = lagrangian.report(Results([CELL], some, len(some)), tmp_path)
-    assert [row[-1] for row in table.rows] == ["", ""]
+    assert [row[-2:] for row in table.rows] == [["", ""]] * 2
 
 
 def reported(loss, start, folder):
@@ -121,10 +121,10 @@ def test_claims_follow_the_losses(tmp_path):
         return 1.0 if each["last"] == "lagrangian_lr" else 2.0
 
     held, table = reported(faster, lower, tmp_path)
-    assert held == ["yes"] * 3
-    assert [row[-1] for row in table.rows[:2]] == ["15", "8"]
+    assert held == ["yes"] * 4
+    assert [row[-2:] for row in table.rows[:2]] == [["15", "15"], ["8", "8"]]
 
     def alike(each, epoch):
         return 2 - 0.1 * (epoch + 1)
 
-    assert reported(alike, lambda each: -lower(each), tmp_path)[0][:2] == ["no", "no"]
+    assert reported(alike, lambda each: -lower(each), tmp_path)[0][:3] == ["no"] * 3
