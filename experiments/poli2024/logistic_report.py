@@ -44,7 +44,7 @@ def report(results: Results, folder: Path) -> list[Part]:
             [
                 cell.name,
                 *(
-                    f"{mean_sd(by_seed.loc[m].tolist())}\nat {rates[m]:g}"
+                    f"{mean_sd(verdicts.of_seeds(by_seed, m))}\nat {rates[m]:g}"
                     if m in by_seed.index
                     else ""
                     for m in METHODS

@@ -93,7 +93,7 @@ def _of(frame: pd.DataFrame, cell: Start | Cell) -> pd.DataFrame:
 
 
 def _percent(by_seed: pd.DataFrame, method: str) -> str:
-    return mean_sd((100 * by_seed.loc[[method]].to_numpy()[0]).tolist())
+    return mean_sd(verdicts.of_seeds(100 * by_seed, method))
 
 
 def _gaps(by_seed: pd.DataFrame, rivals: Sequence[str]) -> list[np.ndarray]:

@@ -219,7 +219,7 @@ def report(results: Results, folder: Path) -> list[Part]:
             rows.append(
                 [
                     f"{cell.name}: {method}",
-                    mean_sd(lowest.loc[[method]].to_numpy()[0].tolist(), digits=3),
+                    mean_sd(verdicts.of_seeds(lowest, method), digits=3),
                     f"{np.median(soon.loc[method]):.0f}"
                     if method in soon.index
                     else "",
@@ -251,7 +251,8 @@ def report(results: Results, folder: Path) -> list[Part]:
 def networks(results: Results) -> list[Network]:
     """Returns what was compared, for the guide to initializers."""
     scores: dict[tuple[str, int], dict[str, dict[int, float]]] = {}
-    for row in results.frame.to_dict("records"):
+    epochs = max((cell.epochs for cell in results.cells), default=0)
+    for row in verdicts.finished(results.frame, epochs).to_dict("records"):
         of_task = scores.setdefault((row["task"], row["depth"]), {})
         by_seed = of_task.setdefault(METHODS[row["method"]], {})
         loss, seed = row["val_loss"], row["seed"]

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 import keras_inits
+from experiments.reporting import verdicts
 from experiments.reporting.report import Table, mean_sd
-from experiments.reporting.statistics import sign_flip_p
 from keras_inits import suitability
-
-_SIGNIFICANT = 0.05
 
 _HEAD = """# Which initializer?
 
@@ -51,25 +49,34 @@ class Network:
     def ranked(self) -> list[str]:
         """The initializers of which all seeds are there, the best first."""
         seeds = max(map(len, self.scores.values()), default=0)
-        whole = [name for name, of in self.scores.items() if len(of) == seeds > 1]
-        sign = 1 if self.lower else -1
-        return sorted(
-            whole, key=lambda n: sign * statistics.fmean(self.scores[n].values())
-        )
-
-    @property
-    def alike(self) -> list[str]:
-        """Those that the seeds do not tell from the best, paired by seed."""
-        best, *others = self.ranked
-        own = self.scores[best]
-        return [
+        whole = [
             name
-            for name in others
-            if sign_flip_p(
-                np.array([own[s] - self.scores[name][s] for s in sorted(own)])
-            )
-            >= _SIGNIFICANT
+            for name, of in self.scores.items()
+            if len(of) == seeds > 1 and np.isfinite(list(of.values())).all()
         ]
+        return sorted(whole, key=self.mean, reverse=not self.lower)
+
+    def mean(self, name: str) -> float:
+        """Returns the mean of an initializer over its seeds."""
+        return statistics.fmean(self.scores[name].values())
+
+    def told_apart(self, name: str, other: str) -> bool:
+        """Tells whether two differ by more than their seeds, paired, explain."""
+        gaps = [self.scores[name][s] - self.scores[other][s] for s in self.scores[name]]
+        return verdicts.p_value(np.array(gaps)) < verdicts.SIGNIFICANT
+
+    def trains(self, name: str) -> bool:
+        """Tells whether it counts as trained."""
+        return self.trained is None or self.mean(name) > self.trained
+
+    def warned_of(self, name: str) -> bool:
+        """Tells whether the table of facts warns of an initializer here."""
+        return any(
+            fact.initializer == _registered(name)
+            and fact.only
+            and self.activation not in fact.activations
+            for fact in suitability.FACTS
+        )
 
 
 def page(networks: Mapping[str, Sequence[Network]]) -> str:
@@ -79,7 +86,8 @@ def page(networks: Mapping[str, Sequence[Network]]) -> str:
         networks: By name of an experiment, what it compared.
 
     Raises:
-        ValueError: If what is best somewhere is what the table of facts warns of there.
+        ValueError: If what the table of facts warns of is better somewhere, by more
+            than seeds explain, than all that it does not warn of.
     """
     activations = list(
         dict.fromkeys(
@@ -110,7 +118,8 @@ def page(networks: Mapping[str, Sequence[Network]]) -> str:
         f"\nKnown to do harm with other activations: {harmful}.\n",
         "## What was measured\n",
         "Best by the mean over seeds, ± their standard deviation. As good are those "
-        "that a sign-flip test of pairs of seeds does not tell from it (p >= 0.05). "
+        "that train and that a t-test of pairs of seeds does not tell from it (p >= "
+        "0.05). "
         "Every row links to its run, with protocol, command and seeds. A star marks "
         "what no source above names for the activation.\n",
     ]
@@ -135,27 +144,51 @@ def page(networks: Mapping[str, Sequence[Network]]) -> str:
 
 
 def _row(experiment: str, network: Network) -> list[str]:
-    best, alike = network.ranked[0], network.alike
-    _check(best, network)
-    others = [name for name in network.ranked[1:] if name not in alike]
-    mean = statistics.fmean(network.scores[best].values())
-    if network.trained is not None and mean <= network.trained:
-        link = f"[{experiment}](../experiments/results/{experiment}/report.md)"
-        at_best = f"{mean:.{network.digits}f} {network.quantity} at best"
-        return [network.shape, network.data, "none trains", at_best, "", "", link]
+    ranked = [name for name in network.ranked if not network.warned_of(name)]
+    link = f"[{experiment}](../experiments/results/{experiment}/report.md)"
+    start = [network.shape, network.data]
+    _check(ranked, network)
+    if not ranked or not network.trains(ranked[0]):
+        best = f"{network.mean(network.ranked[0]):.{network.digits}f}"
+        return [
+            *start,
+            "none trains",
+            f"{best} {network.quantity} at best",
+            "",
+            "",
+            link,
+        ]
+    best, *others = ranked
+    alike = [
+        name
+        for name in others
+        if network.trains(name) and not network.told_apart(best, name)
+    ]
+    behind = [name for name in network.ranked[1:] if name not in alike]
 
     def score(name: str) -> str:
         return mean_sd(list(network.scores[name].values()), network.digits)
 
     return [
-        network.shape,
-        network.data,
+        *start,
         _named(best, network),
         f"{score(best)} {network.quantity}, {len(network.scores[best])} seeds",
         ", ".join(_named(name, network) for name in alike),
-        f"{_named(others[0], network)} {score(others[0])}" if others else "",
-        f"[{experiment}](../experiments/results/{experiment}/report.md)",
+        f"{_named(behind[0], network)} {score(behind[0])}" if behind else "",
+        link,
     ]
+
+
+def _check(ranked: Sequence[str], network: Network) -> None:
+    """Raises an error where what is warned of is better than all that is not."""
+    best = network.ranked[0]
+    if not network.warned_of(best) or not network.trains(best):
+        return
+    if not ranked or network.told_apart(best, ranked[0]):
+        raise ValueError(
+            "What is best somewhere must not be what the table of facts warns of "
+            f"there: one of them is wrong. Received: {best} on {network}"
+        )
 
 
 def _named(name: str, network: Network) -> str:
@@ -170,13 +203,3 @@ def _registered(name: str) -> str:
         type(keras_inits.get(each)).__name__: each for each in keras_inits.available()
     }
     return names.get(called, name)
-
-
-def _check(best: str, network: Network) -> None:
-    for fact in suitability.FACTS:
-        warned = fact.only and network.activation not in fact.activations
-        if fact.initializer == _registered(best) and warned:
-            raise ValueError(
-                "What is best somewhere must not be what the table of facts warns of "
-                f"there. Received: {best} on {network}"
-            )

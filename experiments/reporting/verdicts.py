@@ -45,6 +45,20 @@ def chosen(frame: pd.DataFrame) -> pd.DataFrame:
     return known.loc[known.groupby("run", sort=False)["val_loss"].idxmin()]
 
 
+def of_seeds(by_seed: pd.DataFrame, method: str) -> list[float]:
+    """Returns the numbers of a method, of the seeds that are there.
+
+    Args:
+        by_seed: Numbers by method and seed, NaN where one has not been run.
+        method: The method.
+
+    Examples:
+        >>> of_seeds(pd.DataFrame({0: [1.0], 1: [float("nan")]}, index=["he"]), "he")
+        [1.0]
+    """
+    return [float(v) for v in by_seed.loc[[method]].to_numpy()[0] if not np.isnan(v)]
+
+
 def seeds(count: int) -> str:
     """Names the seeds of a report.
 

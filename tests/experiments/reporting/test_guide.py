@@ -33,7 +33,9 @@ def test_the_best_is_named_with_those_that_seeds_do_not_tell_from_it():
     # One that lacks seeds is not compared.
     one.scores["gsm"] = {0: 99.0}
     assert one.ranked == ["zer_o", "lee_qr", "he_normal", "orthogonal"]
-    assert one.alike == ["lee_qr"]
+    assert not one.told_apart("zer_o", "lee_qr") and one.told_apart(
+        "zer_o", "he_normal"
+    )
     ((*texts, run),) = rows(page({"lee-table2": [one]}), "relu")
     assert texts == [
         "3 x 4 units",
@@ -66,12 +68,35 @@ def test_where_none_trains_none_is_recommended():
     assert texts[2:6] == ["none trains", "11.3 accuracy (%) at best", "", ""]
 
 
+def test_three_seeds_tell_apart_what_differs_by_far():
+    scores = {
+        name: {seed: level + seed for seed in range(3)}
+        for name, level in {"random_ep": 90.0, "he_normal": 41.0, "lsuv": 10.0}.items()
+    }
+    scores["ortho_ep"] = {0: 88.0, 1: 93.0, 2: 90.0}
+    (texts,) = rows(
+        page({"x": [Network("sigmoid", "", "", scores, trained=20)]}), "sigmoid"
+    )
+    assert texts[2] == "`random_ep`" and texts[4] == "`ortho_ep`"
+    assert texts[5] == "`he_normal`\\* 42.0 ± 1.0"
+
+
 def test_the_page_cannot_contradict_the_table_of_facts():
-    called = {"YilmazPoli(stddev=0.2)": {s: 90.0 for s in SEEDS}}
-    for scores in (network(yilmaz_poli=90.0).scores, called):
+    called = {"YilmazPoli(stddev=0.2)": {s: 90.0 + s for s in SEEDS}}
+    for scores in (network(yilmaz_poli=90.0, he_normal=80.0).scores, called):
         with pytest.raises(ValueError, match="must not be what the table of facts"):
             page({"x": [Network("relu", "", "", scores)]})
         page({"x": [Network("sigmoid", "", "", scores)]})
+
+
+def test_what_is_warned_of_is_never_recommended():
+    one = network(he_normal=80.0, orthogonal=50.0)
+    one.scores["yilmaz_poli"] = {seed: 70 + 25 * (seed % 2) for seed in SEEDS}
+    (texts,) = rows(page({"x": [one]}), "relu")
+    assert texts[2] == "`he_normal`" and texts[4] == ""
+    # Nor is it an error where nothing trains.
+    (texts,) = rows(page({"x": [network(yilmaz_poli=12.0, he_normal=10.0)]}), "relu")
+    assert texts[2:4] == ["none trains", "12.3 accuracy (%) at best"]
 
 
 def test_what_is_committed_is_what_results_make(tmp_path):
