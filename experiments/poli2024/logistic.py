@@ -26,9 +26,9 @@ METHODS = {
 """What is compared, and what `keras_inits.initialize` calls it."""
 
 RATES = {
-    "sgd": (0.03, 0.1, 0.3, 1.0, 3.0),
-    "momentum": (0.003, 0.01, 0.03, 0.1, 0.3),
-    "adam": (0.0003, 0.001, 0.003, 0.01, 0.03),
+    "sgd": (0.1, 0.3, 1.0, 3.0, 10.0),
+    "momentum": (0.01, 0.03, 0.1, 0.3, 1.0),
+    "adam": (0.0001, 0.0003, 0.001, 0.003, 0.01),
 }
 """Learning rates to choose from, by optimizer; momentum is 0.9."""
 
@@ -61,7 +61,7 @@ class Cell:
     optimizer: str
     width: int = 50
     samples: int = 10_000
-    epochs: int = 10
+    epochs: int = 30
     batch_size: int = 100
     choosing: int = 2
     seeds: int = 3

@@ -40,8 +40,7 @@ class Start:
         layers: 18 or 34.
         width: Channels of the first stage.
         scaling: `"unit"`, pixels in [0, 1], or `"standard"`.
-        normalized: Whether there is batch normalization, which uses the statistics of
-            the images that are looked at, as it does in training.
+        normalized: Whether there is batch normalization.
         seeds: Number of seeds.
         methods: Those to compare.
     """
@@ -106,7 +105,7 @@ class Start:
         for run in missing:
             keras.backend.clear_session()
             model = build(self, classes, run["method"], run["seed"])
-            units = Units(model, x[:LOOKED_AT], training=self.normalized)
+            units = Units(model, x[:LOOKED_AT])
             number = ledger.begin(run)
             for layer, values in enumerate(units.look()):
                 ledger.record([number], layer, {k: [v] for k, v in values.items()})
@@ -302,38 +301,46 @@ class Units:
     """What the units of the ReLU layers of a network do on some images.
 
     A unit is a channel. It is active on an image where its output is above 0 at any
-    place; dead if it is active on none, and near dead on less than 1 %.
+    place; dead if it is active on none, and near dead on less than 1 %. Normalization
+    is by the images that are looked at, a batch at a time, as in training, so that a
+    network can be looked at before it has been trained; it learns nothing of them.
 
     Args:
         model: From `networks.residual`.
         x: Images.
-        training: Whether normalization is by the images and not by what was learned.
-            Defaults to `False`.
     """
 
-    def __init__(self, model: keras.Model, x: np.ndarray, training: bool = False):
+    def __init__(self, model: keras.Model, x: np.ndarray) -> None:
         """Prepares the network that has all outputs."""
         outputs = [
             keras.ops.max(layer.output, axis=(1, 2))
             for layer in model.layers
             if isinstance(layer, keras.layers.ReLU)
         ]
-        self._network = keras.Model(model.inputs, outputs)
-        self._x, self._training = x, training
+        self._network = keras.Model(model.inputs[0], outputs)
+        self._x = x
 
     def look(self) -> list[dict[str, float]]:
         """Returns of each layer `dead`, `near_dead` and `active`, parts of its units.
 
         `near_dead` has those that are dead; `active` is the mean part of the images on
-        which units are active.
+        which units are active. All are NaN of a layer whose outputs are not finite.
         """
-        if self._training:
-            highest = self._network(self._x, training=True)
-        else:
-            highest = self._network.predict(self._x, batch_size=BATCH, verbose=0)
+        learned = self._network.non_trainable_variables
+        before = [keras.ops.convert_to_numpy(variable) for variable in learned]
+        batches = [
+            keras.tree.flatten(self._network(self._x[at : at + BATCH], training=True))
+            for at in range(0, len(self._x), BATCH)
+        ]
+        for variable, value in zip(learned, before, strict=True):
+            variable.assign(value)
         layers = []
-        for outputs in keras.tree.flatten(highest):
-            active = (keras.ops.convert_to_numpy(outputs) > 0).mean(axis=0)
+        for parts in zip(*batches, strict=True):
+            outputs = np.concatenate([keras.ops.convert_to_numpy(p) for p in parts])
+            if not np.isfinite(outputs).all():
+                layers.append(dict.fromkeys(("dead", "near_dead", "active"), np.nan))
+                continue
+            active = (outputs > 0).mean(axis=0)
             layers.append(
                 {
                     "dead": float((active == 0).mean()),

@@ -77,8 +77,8 @@ def report(results: Results, folder: Path) -> list[Part]:
         f"than {NEAR_DEAD:.0%} of them. Trained with Adam at 0.001, batches of 128. "
         "All "
         "layers start by the method, the last one too, and biases at 0 (RAI draws "
-        "them). At the start normalization is by the images that are looked at. p by "
-        "paired t-tests over seeds."
+        "them). To look at units normalization is by the images that are looked at. p "
+        "by paired t-tests over seeds."
     )
     return parts
 

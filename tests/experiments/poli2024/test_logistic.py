@@ -121,7 +121,7 @@ def test_claims_follow_the_accuracies(tmp_path):
     claims, table, picture, text = reported(cells, as_said, tmp_path)
     assert [row[-1] for row in claims.rows] == ["yes"] * 4
     assert [row[0] for row in table.rows] == [cell.name for cell in cells]
-    assert table.rows[0][1] == "90.3 ± 0.1\nat 0.1" and picture.exists()
+    assert table.rows[0][1] == "90.3 ± 0.1\nat 0.1, the last tried" and picture.exists()
     assert "in 2 seeds, of sgd" in text
 
     def not_so(run):

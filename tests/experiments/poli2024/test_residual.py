@@ -55,6 +55,19 @@ def test_units_are_told_as_by_hand():
     }
 
 
+def test_looking_teaches_a_network_nothing_and_needs_no_training():
+    model = networks.residual((8, 8, 1), 10, 18, 4)
+    before = model.get_weights()
+    # Far from the mean and variance that normalization begins with.
+    x = 50 + np.random.default_rng(0).normal(size=(200, 8, 8, 1)).astype("float32")
+    layers = Units(model, x).look()
+    for one, other in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert 0.3 < layers[0]["active"] and layers[0]["dead"] == 0
+    x[0] = np.nan
+    assert np.isnan(Units(model, x).look()[0]["dead"])
+
+
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory):
     ledger = Ledger(tmp_path_factory.mktemp("residual") / "ledger.sqlite")
@@ -93,6 +106,11 @@ def test_what_is_trained_is_what_plain_fit_trains(ledger):
     assert row["val_accuracy"] == pytest.approx(accuracy, abs=1e-6)
     dead = [layer["dead"] for layer in Units(model, test[0][:500]).look()]
     assert row["dead"] == pytest.approx(np.mean(dead), abs=0.02)
+    # What is evaluated is what was learned: normalization has come to the data.
+    batch = model(train[0][:500], training=True)
+    by_batch = np.mean(np.argmax(batch, axis=1) == train[1][:500])
+    assert abs(row["accuracy"] - by_batch) < 0.25
+    assert row["val_accuracy"] > by_batch - 0.3
 
 
 def test_all_and_parts_are_reported(ledger, tmp_path):
