@@ -215,7 +215,7 @@ def test_search_over_networks_answers_for_each_of_them(tmp_path):
         ("report lee-table2 --preset smok", "smoke"),
         ("report deep-narrow", "search deep-narrow"),
         ("report bench-tuner", "bench tuner"),
-        ("run skorski-hessian --preset smoke --method he", "methods"),
+        ("run skorski-hessian --preset smoke --method he", "`--method` must"),
         ("run lee-protocol --preset smoke", "preset=smoke"),
         ("search deep-narow", "deep-narrow"),
         ("search lee-protocl", "lee-protocol"),

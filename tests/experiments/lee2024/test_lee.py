@@ -114,6 +114,7 @@ def test_figures_4_and_5_have_all_pairs_of_widths():
 def test_section_4_4_has_wine_and_iris():
     assert [(c.dataset, c.hidden, c.epochs) for c in lee.tabular()] == [
         ("wine_quality", "10-6x120", 200),
+        ("wine_quality/red", "10-6x120", 200),
         ("iris", "10-6x200", 100),
     ]
 

@@ -144,7 +144,7 @@ def test_there_are_no_epochs_and_methods(tmp_path):
     experiment = registry.find("skorski-hessian")
     with pytest.raises(ValueError, match="epochs=3"):
         experiment.select("smoke", Options(epochs=3))
-    with pytest.raises(ValueError, match=r"methods=\('he',\)"):
+    with pytest.raises(ValueError, match=r"`--method` must.*\('he',\)"):
         experiment.select("smoke", Options(methods=["he"]))
     with pytest.raises(FileNotFoundError, match="run skorski-hessian"):
         experiment.publication("smoke").write(tmp_path)
