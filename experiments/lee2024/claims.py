@@ -2,20 +2,24 @@
 
 import itertools
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from experiments.lee2024.accuracies import Accuracies
-from experiments.lee2024.cells import Cell
+from experiments.lee2024.judging import (
+    OTHERS,
+    PROPOSED,
+    SIGNIFICANT,
+    Claims,
+    Row,
+    judged,
+)
 from experiments.lee2024.protocol import METHODS
-from experiments.reporting.comparison import CHANCE, TRAINED, agreement
-from experiments.reporting.report import Claim, mean_sd
+from experiments.reporting.comparison import CHANCE
+from experiments.reporting.report import Claim
 from experiments.reporting.statistics import sign_flip_p
-
-SIGNIFICANT = 0.05
-"""The p of a paired test below which one method is better than another."""
 
 SIMILAR = 10.0
 """Points by which methods may differ that the paper calls similar: in its own rows of
@@ -24,17 +28,12 @@ SIMILAR = 10.0
 STEADY = 5.0
 """Points within which an accuracy is maintained."""
 
-Row = tuple[Cell, int]
-"""A network, and the epochs after which it is validated."""
-
-_PROPOSED = ("proposed",)
-_OTHERS = METHODS[1:]
 _RANDOM = ("orthogonal", "xavier", "he", "rai", "gsm")
 
 
 def table1(ours: Accuracies) -> list[Claim]:
     """Returns what section 4.3 says of Table 1."""
-    claims = _Claims(ours)
+    claims = Claims(ours)
     bare, narrow, wide = (
         [row for row in ours.rows if row[0].hidden == units]
         for units in ("0", "16", "512")
@@ -53,7 +52,7 @@ def table1(ours: Accuracies) -> list[Claim]:
             replace(ours, protocol=replace(ours.protocol, zero_transpose=False)),
         ),
     ):
-        turned = _Claims(of)
+        turned = Claims(of)
         turned.order(
             "4.3: without hidden layers proposed, ZerO and identity are better than "
             f"the random methods{orientation}",
@@ -92,7 +91,7 @@ def table1(ours: Accuracies) -> list[Claim]:
                     ]
                 )
             )
-        return _judged(gaps)
+        return judged(gaps)
 
     claims.add(
         "4.3: narrow networks learn less than wide ones (512 units above 16, mean of "
@@ -109,7 +108,7 @@ def table1(ours: Accuracies) -> list[Claim]:
     claims.order("4.3: with 16 units the proposed method surpasses all others", narrow)
 
     def similar(rows: Sequence[Row]) -> tuple[str, bool]:
-        leads = [float(claims.gaps(row, _PROPOSED, _OTHERS).mean()) for row in rows]
+        leads = [float(claims.gaps(row, PROPOSED, OTHERS).mean()) for row in rows]
         return (
             f"by {min(leads):+.1f} to {max(leads):+.1f} points",
             max(map(abs, leads)) <= SIMILAR,
@@ -147,7 +146,7 @@ def table1(ours: Accuracies) -> list[Claim]:
             "4.3: with one sample a class of Fashion-MNIST and no hidden layer the "
             "proposed method declines from 10 to 100 epochs",
             of_one,
-            _PROPOSED,
+            PROPOSED,
             declines,
         )
     return claims.made
@@ -155,7 +154,7 @@ def table1(ours: Accuracies) -> list[Claim]:
 
 def table2(ours: Accuracies) -> list[Claim]:
     """Returns what sections 4.4 and 4.6 say of 120 layers."""
-    claims = _Claims(ours)
+    claims = Claims(ours)
     family = [row for row in ours.rows if row[0].activation in ("relu", "gelu", "selu")]
     claims.order(
         "4.6: with ReLU, GELU and SELU the proposed method outperforms all others",
@@ -165,7 +164,7 @@ def table2(ours: Accuracies) -> list[Claim]:
         "4.6: of these whether the proposed method trains does not depend on the "
         "activation",
         family,
-        _PROPOSED,
+        PROPOSED,
         by=lambda cell: f"{cell.activation} on {cell.dataset}",
     )
     claims.trains(
@@ -180,7 +179,7 @@ def table2(ours: Accuracies) -> list[Claim]:
 
 def figure3(ours: Accuracies) -> list[Claim]:
     """Returns what section 4.4 says of depth."""
-    claims = _Claims(ours)
+    claims = Claims(ours)
     equal = [row for row in ours.rows if len(row[0].widths) == 1]
 
     def rows(dataset: str, width: int, *depths: int) -> list[Row]:
@@ -194,7 +193,7 @@ def figure3(ours: Accuracies) -> list[Claim]:
     claims.trains(
         "4.4: the proposed method trains at all depths, with 10 units and with 4",
         equal,
-        _PROPOSED,
+        PROPOSED,
         by=lambda cell: f"{cell.widths[0]} units",
     )
     for width in (10, 4):
@@ -223,7 +222,7 @@ def figure3(ours: Accuracies) -> list[Claim]:
         "4.4: with 10 units on MNIST ZerO is lower than the proposed method at all "
         "depths",
         rows("mnist", 10),
-        _PROPOSED,
+        PROPOSED,
         ("zero",),
     )
     claims.trains(
@@ -254,9 +253,9 @@ def figure3(ours: Accuracies) -> list[Claim]:
         texts, held = [], []
         for row in of:
             train = [method for method in METHODS if claims.trains_mostly(row, method)]
-            others = len(set(train) - set(_PROPOSED))
+            others = len(set(train) - set(PROPOSED))
             texts.append(f"{row[0].dataset}: {', '.join(train) or 'none'}")
-            held.append("proposed" in train and 2 * others < len(_OTHERS))
+            held.append("proposed" in train and 2 * others < len(OTHERS))
         return "more than half of the seeds train; " + "; ".join(texts), all(held)
 
     claims.add(
@@ -292,7 +291,7 @@ def figure3(ours: Accuracies) -> list[Claim]:
         ]
         means = {m: statistics.fmean(of.values()) for m, of in falls.items()}
         text = ", ".join(f"{method} {value:.2f}" for method, value in means.items())
-        return "points lost an epoch, mean of seeds: " + text, _judged(gaps)[1]
+        return "points lost an epoch, mean of seeds: " + text, judged(gaps)[1]
 
     for depth in (40, 80):
         claims.add(
@@ -307,7 +306,7 @@ def figure3(ours: Accuracies) -> list[Claim]:
 
 def figure4(ours: Accuracies) -> list[Claim]:
     """Returns what section 4.5 says of two narrow layers."""
-    claims = _Claims(ours)
+    claims = Claims(ours)
     claims.number(
         "4.5: with 2 and 2 units the proposed method has 54.3 %", (2, 2), 54.3
     )
@@ -317,7 +316,7 @@ def figure4(ours: Accuracies) -> list[Claim]:
 
 def figure5(ours: Accuracies) -> list[Claim]:
     """Returns what section 4.5 says of two narrow layers after one epoch."""
-    claims = _Claims(ours)
+    claims = Claims(ours)
     claims.number(
         "4.5: after one epoch with 2 and 4 units the proposed method has 25 %",
         (2, 4),
@@ -334,13 +333,13 @@ def figure5(ours: Accuracies) -> list[Claim]:
 
 def tabular(ours: Accuracies) -> list[Claim]:
     """Returns what section 4.4 says of tables."""
-    claims = _Claims(ours)
+    claims = Claims(ours)
     for dataset in dict.fromkeys(cell.dataset for cell, _ in ours.rows):
         claims.order(
             f"4.4: on {dataset} the proposed method is better than ZerO, Orthogonal, "
             "RAI and He",
             [row for row in ours.rows if row[0].dataset == dataset],
-            _PROPOSED,
+            PROPOSED,
             ("zero", "orthogonal", "rai", "he"),
         )
 
@@ -355,19 +354,19 @@ def tabular(ours: Accuracies) -> list[Claim]:
     claims.add(
         "4.4: on Iris it is there at the 10th epoch, and stays",
         [row for row in ours.rows if row[0].dataset == "iris"],
-        _PROPOSED,
+        PROPOSED,
         steady,
     )
     return claims.made
 
 
-def _narrow(claims: "_Claims", when: str) -> None:
+def _narrow(claims: Claims, when: str) -> None:
     ours = claims.ours
     claims.trains(
         f"4.5: {when} the proposed method has learnt something with all pairs of "
         "widths",
         ours.rows,
-        _PROPOSED,
+        PROPOSED,
     )
 
     def lowest(rows: Sequence[Row]) -> tuple[str, bool]:
@@ -375,7 +374,7 @@ def _narrow(claims: "_Claims", when: str) -> None:
             method: min(
                 statistics.fmean(ours.scores(*row, method).values()) for row in rows
             )
-            for method in _OTHERS
+            for method in OTHERS
         }
         return (
             ", ".join(f"{method} {value:.1f}" for method, value in values.items()),
@@ -388,157 +387,3 @@ def _narrow(claims: "_Claims", when: str) -> None:
         METHODS,
         lowest,
     )
-
-
-class _Claims:
-    """Makes claims of what has been run.
-
-    Args:
-        ours: Accuracies.
-    """
-
-    def __init__(self, ours: Accuracies) -> None:
-        """Has made none."""
-        self.ours = ours
-        self.made: list[Claim] = []
-
-    def add(
-        self,
-        said: str,
-        rows: Sequence[Row],
-        methods: Sequence[str],
-        judge: Callable[[Sequence[Row]], tuple[str, bool | None]],
-    ) -> None:
-        """Judges a claim on the rows that have been run.
-
-        Args:
-            said: The claim.
-            rows: All that it is about.
-            methods: Of which it speaks.
-            judge: Function of rows that returns what was measured, and whether it
-                held. As long as some have not been run, with two seeds or more, it has
-                not.
-        """
-        run = [
-            row
-            for row in rows
-            if all(len(self.ours.scores(*row, method)) > 1 for method in methods)
-        ]
-        if not run:
-            return
-        measured, held = judge(run)
-        if len(run) < len(rows):
-            measured += f" ({len(run)} of {len(rows)} rows have been run)"
-            held = held and None
-        self.made.append((said, measured, held))
-
-    def order(
-        self,
-        said: str,
-        rows: Sequence[Row],
-        ones: Sequence[str] = _PROPOSED,
-        others: Sequence[str] = _OTHERS,
-    ) -> None:
-        """Claims that some methods, the worst of them too, are better than others.
-
-        It holds where they are significantly higher in every row, and does not where
-        they are significantly lower in one (paired by seed); else it is open.
-        """
-        self.add(
-            said,
-            rows,
-            [*ones, *others],
-            lambda run: _judged([self.gaps(row, ones, others) for row in run]),
-        )
-
-    def number(self, said: str, widths: tuple[int, int], published: float) -> None:
-        """Claims an accuracy of the proposed method, with two layers."""
-
-        def judge(run: Sequence[Row]) -> tuple[str, bool | None]:
-            scores = list(self.ours.scores(*run[0], "proposed").values())
-            mark = agreement(scores, published)
-            return mean_sd(scores), {"inside": True, "outside": False}.get(mark)
-
-        rows = [row for row in self.ours.rows if row[0].widths == widths]
-        self.add(said, rows, _PROPOSED, judge)
-
-    def trained(self, row: Row, method: str) -> list[bool]:
-        """Tells of each seed whether it ends above `TRAINED`."""
-        return [value > TRAINED for value in self.ours.scores(*row, method).values()]
-
-    def trains_mostly(self, row: Row, method: str) -> bool:
-        """Tells whether more than half of the seeds do."""
-        trained = self.trained(row, method)
-        return 2 * sum(trained) > len(trained)
-
-    def trains(
-        self,
-        said: str,
-        rows: Sequence[Row],
-        do: Sequence[str],
-        do_not: Sequence[str] = (),
-        by: Callable[[Cell], str] | None = None,
-    ) -> None:
-        """Claims that some methods train, and others do not.
-
-        A method trains where more than half of the seeds end above `TRAINED`; it holds
-        if that is so in every row of those that do, and in none of those that do not.
-
-        Args:
-            said: The claim.
-            rows: The networks.
-            do: Methods that train.
-            do_not: Methods that do not.
-            by: What to count the seeds by, of a cell. Defaults to all together.
-        """
-
-        def judge(run: Sequence[Row]) -> tuple[str, bool]:
-            seeds = {
-                (row, method): self.trained(row, method)
-                for row in run
-                for method in (*do, *do_not)
-            }
-            counted: dict[str, list[bool]] = {}
-            for (row, method), trained in seeds.items():
-                what = f"{method}, {by(row[0])}" if by else method
-                counted.setdefault(what, []).extend(trained)
-            texts = [f"{what} {sum(of)} of {len(of)}" for what, of in counted.items()]
-            held = all(
-                (2 * sum(trained) > len(trained)) == (method in do)
-                for (_, method), trained in seeds.items()
-            )
-            return "seeds that train: " + "; ".join(texts), held
-
-        self.add(said, rows, [*do, *do_not], judge)
-
-    def gaps(self, row: Row, ones: Sequence[str], others: Sequence[str]) -> np.ndarray:
-        """Returns by how much the worst of some beats the best of others, by seed."""
-
-        def mean(method: str) -> float:
-            return statistics.fmean(self.ours.scores(*row, method).values())
-
-        one = self.ours.scores(*row, min(ones, key=mean))
-        other = self.ours.scores(*row, max(others, key=mean))
-        return np.array(
-            [one[seed] - other[seed] for seed in sorted(one.keys() & other)]
-        )
-
-
-def _judged(gaps: Sequence[np.ndarray]) -> tuple[str, bool | None]:
-    """Judges an order by the differences of all seeds, row by row."""
-    gaps = [of for of in gaps if len(of)]
-    if not gaps:
-        return "no seed has been run with both", None
-    means = [float(of.mean()) for of in gaps]
-    sure = [sign_flip_p(of) < SIGNIFICANT for of in gaps]
-    pairs = list(zip(means, sure, strict=True))
-    better = sum(p and mean > 0 for mean, p in pairs)
-    worse = sum(p and mean < 0 for mean, p in pairs)
-    measured = (
-        f"higher in {sum(mean > 0 for mean in means)} of {len(gaps)} rows, "
-        f"significantly in {better}; significantly lower in {worse}; by "
-        f"{min(means):+.1f} to {max(means):+.1f} points"
-    )
-    if worse:
-        return measured, False
-    return measured, True if better == len(gaps) else None
