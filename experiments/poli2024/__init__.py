@@ -60,7 +60,7 @@ def _residual(
     return [
         *(residual.Start(d, n, 64, s, norm) for d, n, s, norm in both),
         *(
-            residual.Cell(d, n, width, s, norm, epochs, seeds)
+            residual.Cell(d, n, width, s, norm, seeds, epochs=epochs)
             for d, n, s, norm in both
             if n == layers[0] or width == 64
         ),
@@ -131,7 +131,7 @@ EXPERIMENTS = (
         {
             "smoke": [
                 residual.Start("digits", 18, 4, "unit", False, 2),
-                residual.Cell("digits", 18, 2, "unit", False, 1, 1),
+                residual.Cell("digits", 18, 2, seeds=1, epochs=1),
             ],
             # A narrower network is trained, on a part of CIFAR-10, and on digits.
             "desk": _residual(("cifar10_subset", "digits"), (18, 34), 8, 3, 3),

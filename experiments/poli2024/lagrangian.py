@@ -2,7 +2,6 @@
 
 import functools
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,24 +12,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-import keras_inits
 from experiments.engine import datasets, networks, trainer
 from experiments.engine.frame import Results
 from experiments.engine.ledger import Ledger
+from experiments.poli2024.methods import start
 from experiments.reporting import verdicts
 from experiments.reporting.report import Claim, Part, Table, claims_table, mean_sd
 from keras_inits import calibration
 from keras_inits.population import ENGINE, SeedBatches
 
-METHODS = {
-    "he": "he_normal",
-    "glorot": "glorot_uniform",
-    "lecun": "lecun_normal",
-    "ortho": "orthogonal",
-    "yilmaz_poli": "yilmaz_poli",
-}
-"""What all layers start by, and what `keras_inits.initialize` calls it. The first is
-Kaiming's, to which the paper compares."""
+COMPARED = ("he", "glorot", "lecun", "ortho", "yilmaz_poli")
+"""Of `METHODS`; the first is Kaiming's, to which the paper compares."""
 
 LAST = ("method", "lagrangian_lr")
 """What the last layer starts by."""
@@ -72,11 +64,6 @@ class Cell:
         return self.dataset + (f", features of {self.source}" if self.source else "")
 
     @property
-    def methods(self) -> tuple[str, ...]:
-        """What layers start by: with transfer that of the last is all that differs."""
-        return tuple(METHODS)
-
-    @property
     def rows_per_run(self) -> int:
         """Epochs that the ledger has of a run that is finished."""
         return self.epochs
@@ -97,7 +84,7 @@ class Cell:
                 "engine": ENGINE,
             }
             for seed in range(self.seeds)
-            for method in self.methods
+            for method in COMPARED
             for last in LAST
         ]
 
@@ -132,7 +119,9 @@ class Cell:
                 features = _features(self.source, self.samples, data_dir)
                 for layer, weights in zip(model.layers[:-1], features, strict=True):
                     layer.set_weights(weights)
-            start(model, method, seed, only_last=bool(self.source))
+                start_last(model, method, seed)
+            else:
+                start(model, method, seed)
             if last == "lagrangian_lr":
                 samples = split(seed)[0]
                 calibration.lagrangian_lr(model, x[samples], data.y[samples])
@@ -165,24 +154,18 @@ class Cell:
         )
 
 
-def start(model: keras.Model, method: str, seed: int, only_last: bool) -> None:
-    """Sets the layers of a network, or the last one alone, as a method has them.
-
-    `yilmaz_poli` warns of that: it is for logistic units. Here it is what is asked.
+def start_last(model: keras.Model, method: str, seed: int) -> None:
+    """Sets the last layer of a network as a method has it, and leaves the others.
 
     Args:
         model: From `networks.feedforward`, set in place.
         method: A key of `METHODS`.
         seed: A seed.
-        only_last: Whether the other layers stay as they are.
     """
     kept = [layer.get_weights() for layer in model.layers[:-1]]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*'yilmaz_poli'")
-        keras_inits.initialize(model, METHODS[method], seed=seed)
-    if only_last:
-        for layer, weights in zip(model.layers[:-1], kept, strict=True):
-            layer.set_weights(weights)
+    start(model, method, seed)
+    for layer, weights in zip(model.layers[:-1], kept, strict=True):
+        layer.set_weights(weights)
 
 
 @functools.cache
@@ -196,7 +179,7 @@ def _features(
     training = training[:samples]
     model = networks.feedforward(x.shape[1], data.num_classes, _HIDDEN, "he_normal")
     # Of a seed that no member has: features fit the last layer that they began with.
-    keras_inits.initialize(model, "he_normal", seed=_SOURCE_SEED)
+    start(model, "he", _SOURCE_SEED)
     model.compile("adam", "sparse_categorical_crossentropy")
     for epoch in range(10):
         order = np.random.default_rng(epoch).permutation(training)
@@ -265,7 +248,7 @@ def report(results: Results, folder: Path) -> list[Part]:
                     ),
                 ]
             )
-        if len(runs) == len(METHODS) * len(LAST):
+        if len(runs) == len(COMPARED) * len(LAST):
             claims += _claims(cell, first, soon)
     columns = [
         "",
@@ -321,13 +304,13 @@ def _claims(
 ) -> list[Claim]:
     """Judges what the abstract says of the last layer."""
     losses = _by_run(first, "start_loss")
-    pairs = [(losses[m, "method"], losses[m, "lagrangian_lr"]) for m in METHODS]
+    pairs = [(losses[m, "method"], losses[m, "lagrangian_lr"]) for m in COMPARED]
     claims: list[Claim] = [
         (
             f"The loss at the start is lower with it, after every method, {cell.name}",
             ", ".join(
                 f"{m} {before.mean():.2f} to {after.mean():.2f}"
-                for m, (before, after) in zip(METHODS, pairs, strict=True)
+                for m, (before, after) in zip(COMPARED, pairs, strict=True)
             ),
             verdicts.above_zero([before - after for before, after in pairs]),
         ),
@@ -367,7 +350,7 @@ def _picture(results: Results, path: Path) -> Path:
     panels = figure.subplots(1, len(cells), squeeze=False)[0]
     for axes, cell in zip(panels, cells, strict=True):
         chosen = (frame["dataset"] == cell.dataset) & (frame["source"] == cell.source)
-        for index, method in enumerate(METHODS):
+        for index, method in enumerate(COMPARED):
             for last, line in zip(LAST, ("-", ":"), strict=True):
                 of_run = frame[
                     chosen & (frame["method"] == method) & (frame["last"] == last)

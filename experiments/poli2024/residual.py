@@ -1,6 +1,5 @@
 """Poli & Yilmaz (2024), section 2.2: residual ReLU networks on images."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,19 +7,12 @@ from typing import Any
 import keras
 import numpy as np
 
-import keras_inits
 from experiments.engine import datasets, networks, trainer
 from experiments.engine.ledger import Ledger
-from keras_inits.utils.validation import unknown
+from experiments.poli2024.methods import check_methods, start
 
-METHODS = {
-    "yilmaz_poli": "yilmaz_poli",
-    "he": "he_normal",
-    "glorot": "glorot_uniform",
-    "ortho": "orthogonal",
-    "rai": "rai",
-}
-"""What all layers start by, and what `keras_inits.initialize` calls it."""
+COMPARED = ("yilmaz_poli", "he", "glorot", "ortho", "rai")
+"""Of `METHODS`."""
 
 NEAR_DEAD = 0.01
 """Part of the samples below which a unit that is active on them is near dead."""
@@ -32,8 +24,8 @@ BATCH = 128
 
 
 @dataclass(frozen=True)
-class Start:
-    """Units of networks that are not trained, layer by layer.
+class Networks:
+    """Residual networks of one form, that start by several methods.
 
     Args:
         dataset: Name for `experiments.engine.datasets.load`, of images.
@@ -51,16 +43,55 @@ class Start:
     scaling: datasets.Scaling = "unit"
     normalized: bool = False
     seeds: int = 3
-    methods: tuple[str, ...] = tuple(METHODS)
+    methods: tuple[str, ...] = COMPARED
 
     def __post_init__(self) -> None:
         """Checks the methods."""
-        check_methods(self.methods)
+        check_methods(self.methods, COMPARED)
+
+    @property
+    def form(self) -> str:
+        """What they are, in a few words."""
+        scaled = {"unit": "[0, 1]", "standard": "standardised"}[self.scaling]
+        normalized = "batch normalization" if self.normalized else "no normalization"
+        return (
+            f"ResNet-{self.layers}, {self.width} channels, {self.dataset}, {scaled}, "
+            f"{normalized}"
+        )
+
+    def describe_as(self, kind: str, more: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Returns the description of every network.
+
+        Args:
+            kind: What is done with them.
+            more: What else their results depend on.
+        """
+        return [
+            {
+                "experiment": "poli-born-dead",
+                "kind": kind,
+                "dataset": self.dataset,
+                "layers": self.layers,
+                "width": self.width,
+                "scaling": self.scaling,
+                "normalized": self.normalized,
+                "method": method,
+                "seed": seed,
+                **more,
+            }
+            for seed in range(self.seeds)
+            for method in self.methods
+        ]
+
+
+@dataclass(frozen=True)
+class Start(Networks):
+    """Units of networks that are not trained, layer by layer; arguments as theirs."""
 
     @property
     def name(self) -> str:
         """What it is, in a few words."""
-        return f"start, {_named(self)}"
+        return f"start, {self.form}"
 
     @property
     def rows_per_run(self) -> int:
@@ -69,22 +100,7 @@ class Start:
 
     def describe(self) -> list[dict[str, Any]]:
         """Returns the description of every network."""
-        return [
-            {
-                "experiment": "poli-born-dead",
-                "kind": "start",
-                "dataset": self.dataset,
-                "layers": self.layers,
-                "width": self.width,
-                "scaling": self.scaling,
-                "normalized": self.normalized,
-                "method": method,
-                "epochs": self.rows_per_run,
-                "seed": seed,
-            }
-            for seed in range(self.seeds)
-            for method in self.methods
-        ]
+        return self.describe_as("start", {"epochs": self.rows_per_run})
 
     def train(
         self,
@@ -112,37 +128,20 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Cell:
+class Cell(Networks):
     """Networks that are trained, one by one.
 
     Args:
-        dataset: Name for `experiments.engine.datasets.load`, of images.
-        layers: 18 or 34.
-        width: Channels of the first stage.
-        scaling: `"unit"`, pixels in [0, 1], or `"standard"`.
-        normalized: Whether there is batch normalization.
-        epochs: Passes through the images, with Adam at 0.001.
-        seeds: Number of seeds.
-        methods: Those to compare.
+        epochs: Passes through the images, with Adam at 0.001; the other arguments are
+            those of `Networks`.
     """
 
-    dataset: str
-    layers: int = 18
-    width: int = 64
-    scaling: datasets.Scaling = "unit"
-    normalized: bool = False
     epochs: int = 5
-    seeds: int = 1
-    methods: tuple[str, ...] = tuple(METHODS)
-
-    def __post_init__(self) -> None:
-        """Checks the methods."""
-        check_methods(self.methods)
 
     @property
     def name(self) -> str:
         """What it is, in a few words."""
-        return _named(self)
+        return self.form
 
     @property
     def rows_per_run(self) -> int:
@@ -151,24 +150,8 @@ class Cell:
 
     def describe(self) -> list[dict[str, Any]]:
         """Returns the description of every network."""
-        return [
-            {
-                "experiment": "poli-born-dead",
-                "kind": "trained",
-                "dataset": self.dataset,
-                "layers": self.layers,
-                "width": self.width,
-                "scaling": self.scaling,
-                "normalized": self.normalized,
-                "method": method,
-                "batch_size": BATCH,
-                "epochs": self.epochs,
-                "seed": seed,
-                "engine": "fit",
-            }
-            for seed in range(self.seeds)
-            for method in self.methods
-        ]
+        more = {"batch_size": BATCH, "epochs": self.epochs, "engine": "fit"}
+        return self.describe_as("trained", more)
 
     def train(
         self,
@@ -209,22 +192,6 @@ class Cell:
             )
 
 
-def check_methods(methods: Sequence[str]) -> None:
-    """Raises a `ValueError` for a method that is unknown."""
-    for method in methods:
-        if method not in METHODS:
-            raise unknown("method", method, METHODS)
-
-
-def _named(cell: Start | Cell) -> str:
-    scaled = {"unit": "[0, 1]", "standard": "standardised"}[cell.scaling]
-    normalized = "batch normalization" if cell.normalized else "no normalization"
-    return (
-        f"ResNet-{cell.layers}, {cell.width} channels, {cell.dataset}, {scaled}, "
-        f"{normalized}"
-    )
-
-
 Images = tuple[np.ndarray, np.ndarray]
 
 
@@ -247,10 +214,8 @@ def images(
     return (parts[0], train.y), (parts[1], test.y), train.num_classes
 
 
-def build(cell: Start | Cell, classes: int, method: str, seed: int) -> keras.Model:
+def build(cell: Networks, classes: int, method: str, seed: int) -> keras.Model:
     """Builds a network that starts by a method in all of its layers.
-
-    `yilmaz_poli` warns of that: it is for logistic units. Here it is what is asked.
 
     Args:
         cell: What it is to be.
@@ -260,9 +225,7 @@ def build(cell: Start | Cell, classes: int, method: str, seed: int) -> keras.Mod
     """
     shape = datasets.image_shape(cell.dataset)
     model = networks.residual(shape, classes, cell.layers, cell.width, cell.normalized)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*'yilmaz_poli'")
-        keras_inits.initialize(model, METHODS[method], seed=seed)
+    start(model, method, seed)
     return model
 
 

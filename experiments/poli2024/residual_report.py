@@ -9,12 +9,18 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from experiments.engine.frame import Results
-from experiments.poli2024.residual import LOOKED_AT, METHODS, NEAR_DEAD, Cell, Start
+from experiments.poli2024.residual import (
+    COMPARED,
+    LOOKED_AT,
+    NEAR_DEAD,
+    Cell,
+    Start,
+)
 from experiments.reporting import verdicts
 from experiments.reporting.report import Claim, Part, Table, claims_table, mean_sd
 
 OURS = "yilmaz_poli"
-OTHERS = tuple(method for method in METHODS if method != OURS)
+OTHERS = tuple(method for method in COMPARED if method != OURS)
 
 MANY = 0.1
 """Part of the units from which they are a significant proportion."""
@@ -41,7 +47,7 @@ def report(results: Results, folder: Path) -> list[Part]:
         first = frame[frame["epoch"] == 0]
         firsts = first.set_index(["method", "seed"])["near_dead"].unstack()
         profiles[start.name] = {}
-        for method in [m for m in METHODS if m in means["dead"].index]:
+        for method in [m for m in COMPARED if m in means["dead"].index]:
             rows.append(
                 [
                     f"{start.name.removeprefix('start, ')}: {method}",
@@ -53,7 +59,7 @@ def report(results: Results, folder: Path) -> list[Part]:
             of_method = frame[frame["method"] == method]
             by_layer = of_method.groupby("epoch")["near_dead"].mean()
             profiles[start.name][method] = (100 * by_layer).tolist()
-        if verdicts.have_all(frame, list(METHODS), start.seeds):
+        if verdicts.have_all(frame, list(COMPARED), start.seeds):
             claims += _of_start(start, firsts, means)
     parts: list[Part] = []
     if rows:
@@ -106,9 +112,9 @@ def _of_start(
 ) -> list[Claim]:
     near = means["near_dead"]
     shown = ", ".join(
-        f"{method} {100 * near.loc[method].mean():.1f} %" for method in METHODS
+        f"{method} {100 * near.loc[method].mean():.1f} %" for method in COMPARED
     )
-    name = start.name.removeprefix("start, ")
+    name = start.form
     claims: list[Claim] = [
         (
             f"2.2: a negative mean exacerbates the problem of dead units, {name} (near "
@@ -153,17 +159,17 @@ def _training(frame: pd.DataFrame, cells: Sequence[Cell]) -> tuple[Table, list[C
                 f"{cell.name}: {method}",
                 *(_percent(values, method) for values in by_seed.values()),
             ]
-            for method in METHODS
+            for method in COMPARED
             if method in by_seed["dead"].index
         ]
-        if verdicts.have_all(last, list(METHODS), cell.seeds):
+        if verdicts.have_all(last, list(COMPARED), cell.seeds):
             accuracy = by_seed["val_accuracy"]
             claims.append(
                 (
                     f"2.2: and so it scores poorly, {cell.name} (test accuracy after "
                     f"{cell.epochs} epochs, lower than all others)",
                     ", ".join(
-                        f"{m} {100 * accuracy.loc[m].mean():.1f} %" for m in METHODS
+                        f"{m} {100 * accuracy.loc[m].mean():.1f} %" for m in COMPARED
                     ),
                     verdicts.above_zero([-gap for gap in _gaps(accuracy, OTHERS)]),
                 )
@@ -179,7 +185,7 @@ def _picture(profiles: dict[str, dict[str, list[float]]], path: Path) -> Path:
     figure = Figure(figsize=(3.3 * columns + 1.4, 2.9 * rows), layout="constrained")
     grid: Any = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for axes, (name, methods) in zip(grid.ravel(), profiles.items(), strict=False):
-        for index, method in enumerate(METHODS):
+        for index, method in enumerate(COMPARED):
             if method in methods:
                 layers = range(1, len(methods[method]) + 1)
                 axes.plot(layers, methods[method], color=f"C{index}", label=method)

@@ -1,7 +1,6 @@
 """Poli & Yilmaz (2024), section 2.1: a negative mean in tanh networks."""
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,24 +12,19 @@ import pandas as pd
 import sklearn.datasets
 from matplotlib.figure import Figure
 
-import keras_inits
 from experiments.engine import trainer
 from experiments.engine.frame import Results
 from experiments.engine.ledger import Ledger
+from experiments.poli2024.methods import METHODS, start
 from experiments.reporting import verdicts
 from experiments.reporting.guide import Network
 from experiments.reporting.report import Claim, Part, Table, claims_table, mean_sd
+from keras_inits import suitability
 from keras_inits.population import ENGINE, SeedBatches
 from keras_inits.utils.validation import unknown
 
-METHODS = {
-    "yilmaz_poli": "yilmaz_poli",
-    "glorot": "glorot_uniform",
-    "he": "he_normal",
-    "lecun": "lecun_normal",
-    "ortho": "orthogonal",
-}
-"""What all layers start by, and what `keras_inits.initialize` calls it."""
+COMPARED = ("yilmaz_poli", "glorot", "he", "lecun", "ortho")
+"""Of `METHODS`."""
 
 UNITS, BATCH = 32, 32
 """Of each hidden layer, and samples of a batch."""
@@ -127,7 +121,7 @@ class Cell:
                 "engine": ENGINE,
             }
             for seed in range(self.seeds)
-            for method in METHODS
+            for method in COMPARED
         ]
 
     def train(
@@ -180,8 +174,6 @@ def standard(values: np.ndarray) -> np.ndarray:
 def build(features: int, depth: int, method: str, seed: int) -> keras.Sequential:
     """Builds a tanh network that starts by a method in all of its layers.
 
-    `yilmaz_poli` warns of that: it is for logistic units. Here it is what is asked.
-
     Args:
         features: Number of inputs.
         depth: Number of hidden layers.
@@ -193,9 +185,7 @@ def build(features: int, depth: int, method: str, seed: int) -> keras.Sequential
         for number in range(1, depth + 1)
     ]
     model = keras.Sequential([keras.Input((features,)), *hidden, keras.layers.Dense(1)])
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*'yilmaz_poli'")
-        keras_inits.initialize(model, METHODS[method], seed=seed)
+    start(model, method, seed)
     return model
 
 
@@ -215,7 +205,7 @@ def report(results: Results, folder: Path) -> list[Part]:
             continue
         lowest = done.groupby(["method", "seed"])["val_loss"].min().unstack()
         soon = _epochs(done, lowest)
-        for method in [m for m in METHODS if m in lowest.index]:
+        for method in [m for m in COMPARED if m in lowest.index]:
             rows.append(
                 [
                     f"{cell.name}: {method}",
@@ -237,7 +227,7 @@ def report(results: Results, folder: Path) -> list[Part]:
         parts.insert(0, claims_table("What the letter says", claims))
     parts.append(_picture(results, folder / "curves.png"))
     model = build(10, 2, "glorot", 0)
-    misfits = keras_inits.suitability.misfits(model, "yilmaz_poli")
+    misfits = suitability.misfits(model, "yilmaz_poli")
     parts.append(
         f"Hidden layers of {UNITS} tanh units, one output; Adam at 0.001, batches of "
         f"{BATCH}, a fifth of the samples held out, inputs and targets of variance 1. "
@@ -314,7 +304,7 @@ def _picture(results: Results, path: Path) -> Path:
     panels = figure.subplots(1, len(cells), squeeze=False)[0]
     for axes, cell in zip(panels, cells, strict=True):
         chosen = (frame["task"] == cell.task) & (frame["depth"] == cell.depth)
-        for index, method in enumerate(METHODS):
+        for index, method in enumerate(COMPARED):
             of_method = frame[chosen & (frame["method"] == method)]
             if len(of_method):
                 median = of_method.groupby("epoch")["val_loss"].median()

@@ -11,7 +11,8 @@ from experiments.engine import datasets, frame, networks
 from experiments.engine.frame import LedgerSource, Results
 from experiments.engine.ledger import Ledger
 from experiments.poli2024 import lagrangian
-from experiments.poli2024.lagrangian import METHODS, Cell
+from experiments.poli2024.lagrangian import COMPARED, Cell, start_last
+from experiments.poli2024.methods import start
 from keras_inits import calibration
 
 CELL = Cell("digits", "digits", 300, 2, 2)
@@ -44,7 +45,7 @@ def test_a_member_is_a_network_that_plain_fit_trains(ledger):
         model.layers[:-1], lagrangian._features("digits", 300, None), strict=True
     ):
         layer.set_weights(weights)
-    lagrangian.start(model, "glorot", 1, only_last=True)
+    start_last(model, "glorot", 1)
     calibration.lagrangian_lr(model, x[training], data.y[training])
     model.compile(
         keras.optimizers.Adam(0.001),
@@ -65,7 +66,7 @@ def test_a_member_is_a_network_that_plain_fit_trains(ledger):
 
 def test_features_know_nothing_of_the_last_layer_that_is_drawn(ledger):
     """They fit the last layer that they began with: no member may have its seed."""
-    for method in METHODS:
+    for method in COMPARED:
         for seed in (0, 1):
             row = ledger.curve(run(method, "method", seed))[0]
             assert row["start_accuracy"] < 0.4
@@ -75,18 +76,18 @@ def test_methods_set_all_layers_or_the_last():
     model = networks.feedforward(64, 10, (100,) * 3, "zeros")
     with warnings.catch_warnings():
         warnings.filterwarnings("error", ".*yilmaz_poli")
-        lagrangian.start(model, "yilmaz_poli", 0, only_last=True)
+        start_last(model, "yilmaz_poli", 0)
     *others, last = (layer.get_weights()[0] for layer in model.layers)
     assert not any(kernel.any() for kernel in others)
     assert last.mean() == pytest.approx(-8 / 100, abs=0.02)
-    lagrangian.start(model, "he", 0, only_last=False)
+    start(model, "he", 0)
     assert all(layer.get_weights()[0].any() for layer in model.layers)
 
 
 def test_all_and_parts_are_reported(ledger, tmp_path):
     results = frame.read([CELL], LedgerSource(ledger))
     claims, table, picture, text = lagrangian.report(results, tmp_path)
-    assert len(claims.rows) == 4 and len(table.rows) == 2 * len(METHODS)
+    assert len(claims.rows) == 4 and len(table.rows) == 2 * len(COMPARED)
     assert picture.exists() and "a reconstruction" in text
     some = results.frame[results.frame["method"] == "glorot"]
     table, _, _ = lagrangian.report(Results([CELL], some, len(some)), tmp_path)

@@ -9,10 +9,10 @@ from experiments.engine import frame, networks
 from experiments.engine.frame import LedgerSource, Results
 from experiments.engine.ledger import Ledger
 from experiments.poli2024 import residual, residual_report
-from experiments.poli2024.residual import METHODS, Cell, Start, Units
+from experiments.poli2024.residual import COMPARED, Cell, Start, Units
 
 START = Start("digits", 18, 4, "unit", False, 2)
-CELL = Cell("digits", 18, 2, "standard", True, 2, 1, ("yilmaz_poli", "he"))
+CELL = Cell("digits", 18, 2, "standard", True, 1, ("yilmaz_poli", "he"), epochs=2)
 
 
 def test_networks_are_those_of_he_et_al():
@@ -116,7 +116,7 @@ def test_what_is_trained_is_what_plain_fit_trains(ledger):
 def test_all_and_parts_are_reported(ledger, tmp_path):
     results = frame.read([START, CELL], LedgerSource(ledger))
     claims, start, picture, trained, text = residual_report.report(results, tmp_path)
-    assert len(start.rows) == len(trained.rows) + 3 == len(METHODS)
+    assert len(start.rows) == len(trained.rows) + 3 == len(COMPARED)
     assert picture.exists() and "near dead where" in text
     # Of two methods there is no verdict.
     assert len(claims.rows) == 3

@@ -11,7 +11,7 @@ from experiments.engine import frame
 from experiments.engine.frame import Results
 from experiments.engine.ledger import Ledger
 from experiments.poli2024 import tanh
-from experiments.poli2024.tanh import METHODS, Cell
+from experiments.poli2024.tanh import COMPARED, Cell
 
 
 def test_machines_wear_out():
@@ -38,7 +38,7 @@ def test_an_unknown_task_is_refused():
 
 
 def test_networks_start_by_their_method_in_all_layers():
-    for method in METHODS:
+    for method in COMPARED:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", ".*yilmaz_poli")
             model = tanh.build(10, 3, method, 4)
