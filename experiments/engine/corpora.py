@@ -2,11 +2,11 @@
 
 import functools
 import math
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
+
+from experiments.engine.folders import folder_with
 
 NAMES = {
     "ptb": "text files in the folder that --data-dir names, or in its folder ptb",
@@ -70,14 +70,9 @@ def load(name: str, data_dir: str | None = None) -> Corpus:
 
 
 def _penn_treebank(data_dir: str | None) -> Corpus:
-    root = Path(
-        data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    ).expanduser()
     files = {part: f"ptb.{part}.txt" for part in PARTS}
-    for folder in (root, root / "ptb"):
-        if all((folder / file).is_file() for file in files.values()):
-            break
-    else:
+    folder, root = folder_with(files.values(), "ptb", data_dir)
+    if folder is None:
         raise FileNotFoundError(
             f"The Penn Treebank is neither in {root} nor in {root / 'ptb'}: "
             f"{', '.join(files.values())} must be there. They are in the folder `data` "

@@ -2,13 +2,14 @@
 
 import difflib
 import functools
-import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
+
+from experiments.engine.folders import folder_with
 
 Scaling = Literal["raw", "unit", "standard"]
 Part = Literal["all", "train", "test"]
@@ -320,16 +321,13 @@ def _raw(name: str, data_dir: str | None, part: Part) -> tuple[np.ndarray, np.nd
 
 def _file(name: str, data_dir: str | None) -> Path:
     """Returns the file that has a set."""
-    root = Path(
-        data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    ).expanduser()
-    for folder in (root, root / "cifar10"):
-        if (folder / _FILES[name]).is_file():
-            return folder / _FILES[name]
-    raise FileNotFoundError(
-        f"Data set '{name}' is neither in {root} nor in {root / 'cifar10'}: name the "
-        f"folder that has {_FILES[name]} with --data-dir. {_WORKS_NOW}"
-    )
+    folder, root = folder_with([_FILES[name]], "cifar10", data_dir)
+    if folder is None:
+        raise FileNotFoundError(
+            f"Data set '{name}' is neither in {root} nor in {root / 'cifar10'}: name "
+            f"the folder that has {_FILES[name]} with --data-dir. {_WORKS_NOW}"
+        )
+    return folder / _FILES[name]
 
 
 def _prepared(name: str, data_dir: str | None) -> Any:
