@@ -125,25 +125,15 @@ def test_without_results_there_are_no_rows():
 
 
 def test_what_has_not_ended_is_not_finished():
-    @dataclasses.dataclass
-    class OfThree:
-        def describe(self):
-            return [{"seed": seed, "epochs": 3} for seed in range(4)]
-
+    runs = [{"seed": seed, "epochs": 3} for seed in range(4)]
     ledger = Ledger(":memory:")
-    for run, epochs in zip(
-        OfThree().describe(), ([2], [0, 1], [0, 1, 2]), strict=False
-    ):
+    for run, epochs in zip(runs, ([2], [0, 1], [0, 1, 2]), strict=False):
         for epoch in epochs:
             ledger.record([ledger.begin(run)], epoch, {"loss": [1.0]})
-    results = frame.read([OfThree()], LedgerSource(ledger))
+    results = frame.read([Described(runs)], LedgerSource(ledger))
     assert (results.runs, results.finished, results.described) == (3, 2, 4)
     # Of what does not say how many it has, all that there is counts.
     endless = Ledger(":memory:")
     endless.record([endless.begin({"seed": 0})], 0, {"loss": [1.0]})
-
-    class Endless:
-        def describe(self):
-            return [{"seed": 0}]
-
-    assert frame.read([Endless()], LedgerSource(endless)).finished == 1
+    results = frame.read([Described([{"seed": 0}])], LedgerSource(endless))
+    assert results.finished == 1
