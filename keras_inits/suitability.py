@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
-from keras import layers
 
 from keras_inits.initializers import registration
+from keras_inits.inspection import keras_private
 from keras_inits.inspection.activations import activation_of, name_of
 from keras_inits.inspection.layers import leaf_layers
 
@@ -21,7 +21,8 @@ class Fact:
         initializer: Its name.
         activations: Names of the activations, as Keras spells them.
         source: Where that is shown.
-        only: Whether it is known to do harm with others.
+        only: Whether what it is derived from holds of these alone, so that a layer with
+            another is warned of.
     """
 
     initializer: str
@@ -33,6 +34,7 @@ class Fact:
 _HE = "He et al., 2015, https://arxiv.org/abs/1502.01852, section 2.2"
 _LEE = "Lee et al., 2024, https://arxiv.org/abs/2311.03733, table 2"
 _GLOROT = "Glorot and Bengio, 2010, https://proceedings.mlr.press/v9/glorot10a.html"
+_LECUN = "LeCun et al., 1998, Efficient BackProp, section 4.6"
 _SANSONE = (
     "Sansone and De Natale, 2017, Training Feedforward Neural Networks with Standard "
     "Logistic Activations is Feasible, theorem 1"
@@ -70,7 +72,8 @@ FACTS = (
     ),
     Fact("glorot_uniform", ("tanh", "softsign", "softmax", "linear"), _GLOROT),
     Fact("glorot_normal", ("tanh", "softsign", "softmax", "linear"), _GLOROT),
-    Fact("lecun_uniform", ("tanh",), "LeCun et al., 1998, Efficient BackProp"),
+    Fact("lecun_normal", ("tanh",), _LECUN),
+    Fact("lecun_uniform", ("tanh",), _LECUN),
     Fact(
         "skorski_normal",
         ("tanh", "softsign", "linear"),
@@ -87,8 +90,12 @@ FACTS = (
 )
 """The table, the first choice for an activation first."""
 
-# Between a layer and the activation after it, these change nothing of what it is.
-_BETWEEN = (layers.BatchNormalization, layers.LayerNormalization, layers.Dropout)
+# Between a layer and the activation after it, these change nothing of what it is:
+# layers, and operations of the same name.
+_BETWEEN = (
+    *("BatchNormalization", "LayerNormalization", "Dropout"),
+    *("Add", "Average", "Concatenate", "Subtract"),
+)
 
 
 def fitting(activation: str) -> dict[str, str]:
@@ -151,8 +158,8 @@ class Misfit:
 def misfits(model: keras.Model, method: str | None = None) -> list[Misfit]:
     """Finds the layers whose initializer is made for another activation.
 
-    A linear layer has the activation of the layer after it, past normalization and
-    dropout, if that is an activation and nothing else.
+    A linear layer has the activation of what takes its outputs, past normalization,
+    dropout and sums, as of residual blocks, if that is an activation and nothing else.
 
     Examples:
     >>> import keras
@@ -179,7 +186,7 @@ def misfits(model: keras.Model, method: str | None = None) -> list[Misfit]:
         if not own or activation is None:
             continue
         if activation is keras.activations.linear:
-            activation = _next_activation(network[place + 1 :]) or activation
+            activation = _next_activation(layer, network[place + 1 :]) or activation
         name = name_of(activation)
         for fact in FACTS:
             used = fact.initializer == method if method else _is_one(own, fact)
@@ -207,9 +214,21 @@ def _is_one(initializers: Sequence[Any], fact: Fact) -> bool:
     return any(isinstance(initializer, cls) for initializer in initializers)
 
 
-def _next_activation(network: Sequence[keras.Layer]) -> Any:
-    """Returns the activation of the first layer, if it is only that."""
-    for layer in network:
-        if not isinstance(layer, _BETWEEN):
-            return None if layer.weights else activation_of(layer)
+def _next_activation(layer: keras.Layer, others: Sequence[keras.Layer]) -> Any:
+    """Returns the first activation behind a layer that is only that.
+
+    Args:
+        layer: The layer.
+        others: Those after it in the order of the network: where no functional model
+            says what takes its outputs it is the first of them.
+    """
+    consumers = keras_private.consumers(layer)
+    ahead = list(consumers or others)
+    for one in ahead:
+        if type(one).__name__ in _BETWEEN:
+            ahead += keras_private.consumers(one) if consumers else []
+            continue
+        found = None if getattr(one, "weights", ()) else activation_of(one)
+        if not consumers or found not in (None, keras.activations.linear):
+            return found
     return None

@@ -53,6 +53,25 @@ def test_misfits(initializer, parts, activation):
     )
 
 
+def test_a_branch_has_the_activation_behind_its_sum():
+    inputs = keras.Input((4,))
+    short, deep, last = (layers.Dense(4, name=n) for n in ("short", "deep", "last"))
+    hidden = layers.Dense(4, "sigmoid", name="hidden")(inputs)
+    total = layers.BatchNormalization()(layers.Add()([deep(hidden), short(inputs)]))
+    # Behind the layer in the order of the network, and not on its way.
+    other = layers.Activation("tanh")(inputs)
+    outputs = last(layers.ReLU()(total) + other)
+    network = keras.Model(inputs, outputs)
+    found = {misfit.layer: misfit.activation for misfit in misfits(network, "ortho_ep")}
+    assert found == {"short": "relu", "deep": "relu", "last": "linear"}
+    # One that two layers take: that which goes on is no activation.
+    both = layers.Dense(4, name="both")
+    kept = both(inputs)
+    sums = layers.Dense(4, name="next")(kept) + keras.ops.tanh(kept)
+    found = misfits(keras.Model(inputs, sums), "ortho_ep")
+    assert {m.layer: m.activation for m in found} == {"both": "tanh", "next": "linear"}
+
+
 @pytest.mark.parametrize(
     "part",
     [

@@ -63,6 +63,14 @@ def takes_training(model: keras.Layer) -> bool:
     return bool(model._call_has_training_arg)
 
 
+def consumers(operation: keras.Operation) -> list[keras.Operation]:
+    """Returns what takes the outputs of an operation in functional models.
+
+    Nothing of what was never called there, and of what ends a model.
+    """
+    return [node.operation for node in operation._outbound_nodes]
+
+
 # Outputs
 
 

@@ -50,6 +50,18 @@ def test_all_layers():
     assert {model, block, *block.layers} <= {*keras_private.all_layers(model)}
 
 
+def test_consumers():
+    inputs = keras.Input((3,))
+    shared, one, other = (layers.Dense(3) for _ in range(3))
+    hidden = shared(inputs)
+    keras.Model(inputs, one(hidden) + other(hidden))
+    assert keras_private.consumers(shared) == [one, other]
+    (addition,) = keras_private.consumers(one)
+    assert type(addition).__name__ == "Add"
+    assert not keras_private.consumers(addition)
+    assert not keras_private.consumers(layers.Dense(3))
+
+
 def test_has_own_weights():
     frozen = dense_model().layers[0]
     frozen.trainable = False
