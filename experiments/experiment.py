@@ -117,8 +117,8 @@ class Experiment:
         """Returns the cells of a preset, narrowed as asked.
 
         Raises:
-            ValueError: If there is no such preset or cell, or a cell has nothing of the
-                kind that an option sets.
+            ValueError: If there is no such preset or cell, or no cell has anything of
+                the kind that an option sets.
         """
         if preset not in PRESETS:
             raise unknown("preset", preset, PRESETS)
@@ -139,7 +139,7 @@ class Experiment:
             "epochs": options.epochs,
         }
         changes = {name: value for name, value in changes.items() if value}
-        return [self._replaced(cell, changes) for cell in cells]
+        return self._replaced(cells, changes)
 
     def publication(self, preset: str, seeds: int = 0, epochs: int = 0) -> Publication:
         """Returns the report of a preset, with all seeds that it has.
@@ -157,7 +157,7 @@ class Experiment:
         if len(self.cells) > 1:
             command += f" --preset {preset}"
         if seeds > max((getattr(cell, "seeds", 0) for cell in cells), default=seeds):
-            cells = [self._replaced(cell, {"seeds": seeds}) for cell in cells]
+            cells = self._replaced(cells, {"seeds": seeds})
             command += f" --seeds {seeds}"
         if epochs:
             command += f" --epochs {epochs}"
@@ -172,14 +172,21 @@ class Experiment:
             self.quantities,
         )
 
-    def _replaced(self, cell: Any, changes: Mapping[str, Any]) -> Cell:
-        fields = {field.name for field in dataclasses.fields(cell)}
+    def _replaced(
+        self, cells: Sequence[Cell], changes: Mapping[str, Any]
+    ) -> list[Cell]:
+        """Returns the cells with other values, each of those that it has."""
+        fields = [{field.name for field in dataclasses.fields(cell)} for cell in cells]
         for name, value in changes.items():
-            if name not in fields:
+            if not any(name in of_cell for of_cell in fields):
                 option = {"methods": "method"}.get(name, name)
                 raise ValueError(
                     f"`--{option}` must be left out where an experiment has none. "
                     f"Received: experiment={self.name}, {option}={value}"
                 )
-        replaced: Cell = dataclasses.replace(cell, **changes)
-        return replaced
+        return [
+            dataclasses.replace(
+                cell, **{name: changes[name] for name in changes if name in of_cell}
+            )
+            for cell, of_cell in zip(cells, fields, strict=True)
+        ]

@@ -48,23 +48,28 @@ _INPUTS = [(scaling, norm) for norm in (False, True) for scaling in _SCALINGS]
 
 
 def _residual(
-    datasets: Sequence[str], layers: Sequence[int], width: int, epochs: int, seeds: int
-) -> list[residual.Start | residual.Cell]:
-    """Returns networks at their start, and as many that are trained."""
-    both = [
-        (dataset, number, scaling, norm)
-        for dataset in datasets
-        for number in layers
-        for scaling, norm in _INPUTS
-    ]
-    return [
-        *(residual.Start(d, n, 64, s, norm) for d, n, s, norm in both),
-        *(
-            residual.Cell(d, n, width, s, norm, seeds, epochs=epochs)
-            for d, n, s, norm in both
-            if n == layers[0] or width == 64
-        ),
-    ]
+    dataset: str, layers: Sequence[int], width: int, epochs: int
+) -> list[residual.Networks]:
+    """Returns networks at their start, and what is trained and diagnosed.
+
+    Args:
+        dataset: Of images.
+        layers: Of networks whose start is looked at.
+        width: Channels of what is trained: the first of `layers`, or with the 64 of the
+            paper all.
+        epochs: To train.
+    """
+    trained = layers if width == 64 else layers[:1]
+    found: list[residual.Networks] = []
+    for scaling, norm in _INPUTS:
+        found += [residual.Start(dataset, n, 64, scaling, norm) for n in layers]
+        for number in trained:
+            of = (dataset, number, width, scaling, norm)
+            if width != 64:
+                found.append(residual.Start(*of))
+            found.append(residual.Forecast(*of, seeds=1, epochs=epochs))
+            found.append(residual.Cell(*of, epochs=epochs))
+    return found
 
 
 EXPERIMENTS = (
@@ -131,12 +136,21 @@ EXPERIMENTS = (
         {
             "smoke": [
                 residual.Start("digits", 18, 4, "unit", False, 2),
+                residual.Forecast("digits", 18, 2, seeds=1, epochs=1),
                 residual.Cell("digits", 18, 2, seeds=1, epochs=1),
             ],
             # A narrower network is trained, on a part of CIFAR-10, and on digits.
-            "desk": _residual(("cifar10_subset", "digits"), (18, 34), 8, 3, 3),
-            "paper": _residual(("cifar10", "cifar100"), (18, 34), 64, 30, 3),
+            "desk": [
+                *_residual("cifar10_subset", (18, 34), 8, 3),
+                *_residual("digits", (18,), 8, 3),
+            ],
+            "paper": [
+                cell
+                for dataset in ("cifar10", "cifar100")
+                for cell in _residual(dataset, (18, 34), 64, 30)
+            ],
         },
+        networks=residual_report.networks,
     ),
     Experiment(
         "poli-rai",

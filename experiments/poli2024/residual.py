@@ -2,23 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
+import keras_inits
 from experiments.engine import datasets, networks, trainer
 from experiments.engine.ledger import Ledger
+from experiments.poli2024.channels import LOOKED_AT, Channels
 from experiments.poli2024.methods import check_methods, start
 
 COMPARED = ("yilmaz_poli", "he", "glorot", "ortho", "rai")
 """Of `METHODS`."""
-
-NEAR_DEAD = 0.01
-"""Part of the samples below which a unit that is active on them is near dead."""
-
-LOOKED_AT = 500
-"""Images of the test part on which units are looked at."""
 
 BATCH = 128
 
@@ -49,27 +45,50 @@ class Networks:
         """Checks the methods."""
         check_methods(self.methods, COMPARED)
 
+    kind: ClassVar[str]
+    """What is done with them."""
+
+    @property
+    def network(self) -> str:
+        """What they are, data aside."""
+        return f"ResNet-{self.layers}, {self.width} channels"
+
+    @property
+    def data(self) -> str:
+        """What they see."""
+        scaled = {"unit": "[0, 1]", "standard": "standardised"}[self.scaling]
+        return f"{self.dataset}, {scaled}"
+
+    @property
+    def normalization(self) -> str:
+        """How they are normalized."""
+        return "batch normalization" if self.normalized else "no normalization"
+
     @property
     def form(self) -> str:
         """What they are, in a few words."""
-        scaled = {"unit": "[0, 1]", "standard": "standardised"}[self.scaling]
-        normalized = "batch normalization" if self.normalized else "no normalization"
-        return (
-            f"ResNet-{self.layers}, {self.width} channels, {self.dataset}, {scaled}, "
-            f"{normalized}"
-        )
+        return f"{self.network}, {self.data}, {self.normalization}"
 
-    def describe_as(self, kind: str, more: Mapping[str, Any]) -> list[dict[str, Any]]:
+    @property
+    def relu_layers(self) -> int:
+        """Number of ReLU layers."""
+        return 1 + 2 * sum(networks.RESIDUAL_BLOCKS[self.layers])
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return {"cifar100": 100}.get(self.dataset, 10)
+
+    def describe_with(self, more: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Returns the description of every network.
 
         Args:
-            kind: What is done with them.
             more: What else their results depend on.
         """
         return [
             {
                 "experiment": "poli-born-dead",
-                "kind": kind,
+                "kind": self.kind,
                 "dataset": self.dataset,
                 "layers": self.layers,
                 "width": self.width,
@@ -86,7 +105,9 @@ class Networks:
 
 @dataclass(frozen=True)
 class Start(Networks):
-    """Units of networks that are not trained, layer by layer; arguments as theirs."""
+    """Channels of networks at their start, layer by layer; arguments as theirs."""
+
+    kind: ClassVar[str] = "start"
 
     @property
     def name(self) -> str:
@@ -96,11 +117,11 @@ class Start(Networks):
     @property
     def rows_per_run(self) -> int:
         """ReLU layers that the ledger has of a network."""
-        return 1 + 2 * sum(networks.RESIDUAL_BLOCKS[self.layers])
+        return self.relu_layers
 
     def describe(self) -> list[dict[str, Any]]:
         """Returns the description of every network."""
-        return self.describe_as("start", {"epochs": self.rows_per_run})
+        return self.describe_with({"epochs": self.rows_per_run})
 
     def train(
         self,
@@ -113,17 +134,17 @@ class Start(Networks):
 
         Args:
             missing: Descriptions.
-            ledger: Gets `dead`, `near_dead` and `active`, as `Units` has them.
+            ledger: Gets what `Channels` has of a layer.
             data_dir: Folder of the images.
             progress: Not shown: it takes seconds a network.
         """
-        _, (x, _), classes = images(self.dataset, self.scaling, data_dir)
+        _, (x, _) = images(self.dataset, self.scaling, data_dir)
         for run in missing:
             keras.backend.clear_session()
-            model = build(self, classes, run["method"], run["seed"])
-            units = Units(model, x[:LOOKED_AT])
+            model = build(self, run["method"], run["seed"])
+            channels = Channels(model, x[:LOOKED_AT])
             number = ledger.begin(run)
-            for layer, values in enumerate(units.look()):
+            for layer, values in enumerate(channels.look()):
                 ledger.record([number], layer, {k: [v] for k, v in values.items()})
 
 
@@ -136,6 +157,7 @@ class Cell(Networks):
             those of `Networks`.
     """
 
+    kind: ClassVar[str] = "trained"
     epochs: int = 5
 
     @property
@@ -151,7 +173,7 @@ class Cell(Networks):
     def describe(self) -> list[dict[str, Any]]:
         """Returns the description of every network."""
         more = {"batch_size": BATCH, "epochs": self.epochs, "engine": "fit"}
-        return self.describe_as("trained", more)
+        return self.describe_with(more)
 
     def train(
         self,
@@ -165,19 +187,16 @@ class Cell(Networks):
         Args:
             missing: Descriptions.
             ledger: Gets loss and accuracy in training and test, and after each epoch
-                `dead` and `near_dead`, the means over layers.
+                what `Channels` has: `dead_1` of the first layer and so on, and `dead`,
+                the mean over layers.
             data_dir: Folder of the images.
             progress: Shows how far the training is.
         """
-        train, test, classes = images(self.dataset, self.scaling, data_dir)
+        train, test = images(self.dataset, self.scaling, data_dir)
         for run in missing:
             keras.backend.clear_session()
-            model = build(self, classes, run["method"], run["seed"])
-            model.compile(
-                keras.optimizers.Adam(0.001),
-                "sparse_categorical_crossentropy",
-                metrics=["accuracy"],
-            )
+            model = build(self, run["method"], run["seed"])
+            compiled(model)
             batches = Shuffled(*train, run["seed"])
             trainer.fit(
                 model,
@@ -192,13 +211,73 @@ class Cell(Networks):
             )
 
 
+@dataclass(frozen=True)
+class Forecast(Networks):
+    """What `diagnose` says of networks before they are trained.
+
+    Args:
+        epochs: Passes through the images; the other arguments are those of `Networks`.
+    """
+
+    kind: ClassVar[str] = "diagnosed"
+    epochs: int = 5
+
+    @property
+    def name(self) -> str:
+        """What it is, in a few words."""
+        return f"diagnosis, {self.form}"
+
+    @property
+    def rows_per_run(self) -> int:
+        """Rows that the ledger has of a network: one."""
+        return 1
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Returns the description of every network."""
+        more = {"batch_size": BATCH, "of_epochs": self.epochs, "epochs": 1}
+        return self.describe_with(more)
+
+    def train(
+        self,
+        missing: Sequence[Mapping[str, Any]],
+        ledger: Ledger,
+        data_dir: str | None = None,
+        progress: keras.callbacks.Callback | None = None,
+    ) -> None:
+        """Diagnoses what the ledger does not have yet.
+
+        Args:
+            missing: Descriptions.
+            ledger: Gets `will_train`, 1 or 0, and `uncertain`, the same.
+            data_dir: Folder of the images.
+            progress: Not shown: it takes seconds a network.
+        """
+        (x, y), _ = images(self.dataset, self.scaling, data_dir)
+        for run in missing:
+            keras.backend.clear_session()
+            model = compiled(build(self, run["method"], run["seed"]))
+            diagnosis = keras_inits.diagnose(
+                model,
+                x,
+                y,
+                steps=self.epochs * (len(x) // BATCH),
+                batch_size=BATCH,
+                advice=False,
+            )
+            values = {
+                "will_train": [float(diagnosis.will_train)],
+                "uncertain": [float(bool(diagnosis.uncertain))],
+            }
+            ledger.record([ledger.begin(run)], 0, values)
+
+
 Images = tuple[np.ndarray, np.ndarray]
 
 
 def images(
     dataset: str, scaling: datasets.Scaling, data_dir: str | None
-) -> tuple[Images, Images, int]:
-    """Returns images and classes to train on, those to test on, and their number.
+) -> tuple[Images, Images]:
+    """Returns images and classes to train on, and those to test on.
 
     Args:
         dataset: Name for `datasets.load`.
@@ -211,21 +290,32 @@ def images(
     if scaling == "standard":
         mean, sd = parts[0].mean(), parts[0].std()
         parts = [(part - mean) / sd for part in parts]
-    return (parts[0], train.y), (parts[1], test.y), train.num_classes
+    return (parts[0], train.y), (parts[1], test.y)
 
 
-def build(cell: Networks, classes: int, method: str, seed: int) -> keras.Model:
+def build(cell: Networks, method: str, seed: int) -> keras.Model:
     """Builds a network that starts by a method in all of its layers.
 
     Args:
         cell: What it is to be.
-        classes: Number of classes.
         method: A key of `METHODS`.
         seed: A seed.
     """
     shape = datasets.image_shape(cell.dataset)
-    model = networks.residual(shape, classes, cell.layers, cell.width, cell.normalized)
+    model = networks.residual(
+        shape, cell.classes, cell.layers, cell.width, cell.normalized
+    )
     start(model, method, seed)
+    return model
+
+
+def compiled(model: keras.Model) -> keras.Model:
+    """Compiles a network as all are trained."""
+    model.compile(
+        keras.optimizers.Adam(0.001),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
     return model
 
 
@@ -260,62 +350,8 @@ class Shuffled(keras.utils.PyDataset):
         return self._x[of_batch], self._y[of_batch]
 
 
-class Units:
-    """What the units of the ReLU layers of a network do on some images.
-
-    A unit is a channel. It is active on an image where its output is above 0 at any
-    place; dead if it is active on none, and near dead on less than 1 %. Normalization
-    is by the images that are looked at, a batch at a time, as in training, so that a
-    network can be looked at before it has been trained; it learns nothing of them.
-
-    Args:
-        model: From `networks.residual`.
-        x: Images.
-    """
-
-    def __init__(self, model: keras.Model, x: np.ndarray) -> None:
-        """Prepares the network that has all outputs."""
-        outputs = [
-            keras.ops.max(layer.output, axis=(1, 2))
-            for layer in model.layers
-            if isinstance(layer, keras.layers.ReLU)
-        ]
-        self._network = keras.Model(model.inputs[0], outputs)
-        self._x = x
-
-    def look(self) -> list[dict[str, float]]:
-        """Returns of each layer `dead`, `near_dead` and `active`, parts of its units.
-
-        `near_dead` has those that are dead; `active` is the mean part of the images on
-        which units are active. All are NaN of a layer whose outputs are not finite.
-        """
-        learned = self._network.non_trainable_variables
-        before = [keras.ops.convert_to_numpy(variable) for variable in learned]
-        batches = [
-            keras.tree.flatten(self._network(self._x[at : at + BATCH], training=True))
-            for at in range(0, len(self._x), BATCH)
-        ]
-        for variable, value in zip(learned, before, strict=True):
-            variable.assign(value)
-        layers = []
-        for parts in zip(*batches, strict=True):
-            outputs = np.concatenate([keras.ops.convert_to_numpy(p) for p in parts])
-            if not np.isfinite(outputs).all():
-                layers.append(dict.fromkeys(("dead", "near_dead", "active"), np.nan))
-                continue
-            active = (outputs > 0).mean(axis=0)
-            layers.append(
-                {
-                    "dead": float((active == 0).mean()),
-                    "near_dead": float((active < NEAR_DEAD).mean()),
-                    "active": float(active.mean()),
-                }
-            )
-        return layers
-
-
 class Looking(keras.callbacks.Callback):
-    """Orders the images of each epoch, and logs how many units are dead after it.
+    """Orders the images of each epoch, and logs which channels are dead after it.
 
     Args:
         x: Images to look at.
@@ -329,15 +365,18 @@ class Looking(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Prepares to look."""
-        self._units = Units(self.model, self._x)
+        self._channels = Channels(self.model, self._x)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Orders the images: the next epoch, or that which was stopped."""
         self._batches.start_epoch(epoch)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Adds `dead` and `near_dead`."""
-        layers = self._units.look()
+        """Adds `dead`, `dead_1` and so on."""
+        layers = self._channels.look()
         if logs is not None:
-            for name in ("dead", "near_dead"):
-                logs[name] = float(np.mean([layer[name] for layer in layers]))
+            for name in layers[0]:
+                of_layers = [layer[name] for layer in layers]
+                logs[name] = float(np.mean(of_layers))
+                numbered = enumerate(of_layers, 1)
+                logs.update({f"{name}_{number}": value for number, value in numbered})

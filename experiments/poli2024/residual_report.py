@@ -1,131 +1,172 @@
-"""The report of residual ReLU networks: which units are dead, and what they learn."""
+"""The report of residual ReLU networks: which channels die, and what they learn."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
+import scipy.stats
 
 from experiments.engine.frame import Results
+from experiments.engine.networks import residual
+from experiments.poli2024 import residual_pictures
+from experiments.poli2024.channels import LOOKED_AT, NEAR_DEAD
+from experiments.poli2024.methods import METHODS
 from experiments.poli2024.residual import (
     COMPARED,
-    LOOKED_AT,
-    NEAR_DEAD,
     Cell,
+    Forecast,
+    Networks,
     Start,
 )
-from experiments.reporting import verdicts
+from experiments.poli2024.residual_pictures import Known
+from experiments.reporting import guide, verdicts
 from experiments.reporting.report import Claim, Part, Table, claims_table, mean_sd
+from keras_inits import suitability
 
 OURS = "yilmaz_poli"
 OTHERS = tuple(method for method in COMPARED if method != OURS)
 
 MANY = 0.1
-"""Part of the units from which they are a significant proportion."""
+"""Part of the channels from which they are a significant proportion."""
+
+TRAINED = 2.0
+"""Times chance that the accuracy of a network has that counts as trained."""
 
 
 def report(results: Results, folder: Path) -> list[Part]:
-    """Dead and near-dead units at the start and in training, and accuracies.
+    """Dead and near-dead channels at the start and in training, and accuracies.
 
     Args:
-        results: Of `Start`s and `Cell`s.
-        folder: Where the picture goes.
+        results: Of `Start`s, `Cell`s and `Forecast`s.
+        folder: Where the pictures go.
     """
-    starts = [cell for cell in results.cells if isinstance(cell, Start)]
-    trained = [cell for cell in results.cells if isinstance(cell, Cell)]
-    claims: list[Claim] = []
-    rows = []
-    profiles: dict[str, dict[str, list[float]]] = {}
-    for start in starts:
-        frame = _of(results.frame, start)
-        if not len(frame):
-            continue
-        by_run = frame.groupby(["method", "seed"])
-        means = {q: by_run[q].mean().unstack() for q in ("dead", "near_dead")}
-        first = frame[frame["epoch"] == 0]
-        firsts = first.set_index(["method", "seed"])["near_dead"].unstack()
-        profiles[start.name] = {}
-        for method in [m for m in COMPARED if m in means["dead"].index]:
-            rows.append(
-                [
-                    f"{start.name.removeprefix('start, ')}: {method}",
-                    _percent(firsts, method),
-                    _percent(means["dead"], method),
-                    _percent(means["near_dead"], method),
-                ]
-            )
-            of_method = frame[frame["method"] == method]
-            by_layer = of_method.groupby("epoch")["near_dead"].mean()
-            profiles[start.name][method] = (100 * by_layer).tolist()
-        if verdicts.have_all(frame, list(COMPARED), start.seeds):
-            claims += _of_start(start, firsts, means)
-    parts: list[Part] = []
-    if rows:
-        columns = [
-            "",
-            "near dead, first layer (%)",
-            "dead, mean of layers (%)",
-            "near dead, mean of layers (%)",
-        ]
-        parts.append(Table("At the start", columns, rows))
-        parts.append(_picture(profiles, folder / "near-dead.png"))
-    table, of_training = _training(results.frame, trained)
-    if table.rows:
-        parts.append(table)
-    claims += of_training
-    if claims:
-        parts.insert(0, claims_table("What the letter says", claims))
-    parts.append(
-        f"A unit is a channel of a ReLU layer, looked at on {LOOKED_AT} images that "
-        "are not trained on; it is near dead where it is active, at any place, on less "
-        f"than {NEAR_DEAD:.0%} of them. Trained with Adam at 0.001, batches of 128. "
-        "All "
-        "layers start by the method, the last one too, and biases at 0 (RAI draws "
-        "them). To look at units normalization is by the images that are looked at. p "
-        "by paired t-tests over seeds."
+    pairs = [(cell, _of(results.frame, cell)) for cell in results.cells]
+    known = [(cell, rows) for cell, rows in pairs if len(rows)]
+    starts, trained, forecasts = (
+        [(cell, rows) for cell, rows in known if isinstance(cell, kind)]
+        for kind in (Start, Cell, Forecast)
     )
-    return parts
+    claims = [
+        *_exacerbated(starts),
+        *_poor(trained),
+        *_hidden(starts, trained),
+    ]
+    parts: list[Part] = []
+    if starts:
+        parts += [
+            _at_the_start(starts),
+            residual_pictures.near_dead(starts, folder / "near-dead.png"),
+        ]
+    if trained:
+        parts += [
+            _in_training(trained),
+            residual_pictures.epochs(trained, folder / "epochs.png"),
+        ]
+    if foretold := _foretold(forecasts, trained):
+        table, claim = foretold
+        parts.append(table)
+        claims.append(claim)
+    if claims:
+        parts.insert(0, claims_table("What the letter says, and what follows", claims))
+    return [*parts, *_notes(results.cells)]
 
 
-def _of(frame: pd.DataFrame, cell: Start | Cell) -> pd.DataFrame:
+def networks(results: Results) -> list[guide.Network]:
+    """Returns what was compared, for the guide to initializers."""
+    found = []
+    for cell in results.cells:
+        if not isinstance(cell, Cell):
+            continue
+        last = _last(cell, _of(results.frame, cell))
+        scores: dict[str, dict[int, float]] = {}
+        for row in last.to_dict("records"):
+            of_method = scores.setdefault(METHODS[row["method"]], {})
+            of_method[row["seed"]] = 100 * row["val_accuracy"]
+        found.append(
+            guide.Network(
+                "relu",
+                f"{cell.network}, {cell.normalization}",
+                f"{cell.data}, {cell.epochs} epochs",
+                scores,
+                trained=100 * TRAINED / cell.classes,
+            )
+        )
+    return found
+
+
+def _of(frame: pd.DataFrame, cell: Networks) -> pd.DataFrame:
     """Returns the rows of a cell's runs that are finished."""
-    kind = "start" if isinstance(cell, Start) else "trained"
-    rows = frame[frame["kind"] == kind]
+    rows = frame[frame["kind"] == cell.kind]
     for name in ("dataset", "layers", "width", "scaling", "normalized"):
         rows = rows[rows[name] == getattr(cell, name)]
     return verdicts.finished(rows, cell.rows_per_run)
+
+
+def _last(cell: Cell, rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["epoch"] == cell.epochs - 1]
+
+
+def _by_seed(rows: pd.DataFrame, quantity: str) -> pd.DataFrame:
+    """Returns a quantity by method and seed, the mean over layers or epochs."""
+    return rows.groupby(["method", "seed"])[quantity].mean().unstack()
 
 
 def _percent(by_seed: pd.DataFrame, method: str) -> str:
     return mean_sd(verdicts.of_seeds(100 * by_seed, method))
 
 
-def _gaps(by_seed: pd.DataFrame, rivals: Sequence[str]) -> list[np.ndarray]:
+def _shown(by_seed: pd.DataFrame) -> str:
+    return ", ".join(f"{m} {100 * by_seed.loc[m].mean():.1f} %" for m in COMPARED)
+
+
+def _gaps(by_seed: pd.DataFrame) -> list[np.ndarray]:
     """Returns by how much ours is above each other, seed by seed."""
-    return [(by_seed.loc[OURS] - by_seed.loc[rival]).to_numpy() for rival in rivals]
+    return [(by_seed.loc[OURS] - by_seed.loc[rival]).to_numpy() for rival in OTHERS]
 
 
-def _of_start(
-    start: Start, firsts: pd.DataFrame, means: dict[str, pd.DataFrame]
-) -> list[Claim]:
-    near = means["near_dead"]
-    shown = ", ".join(
-        f"{method} {100 * near.loc[method].mean():.1f} %" for method in COMPARED
-    )
-    name = start.form
-    claims: list[Claim] = [
-        (
-            f"2.2: a negative mean exacerbates the problem of dead units, {name} (near "
-            "dead at the start, mean of layers)",
-            shown,
-            verdicts.above_zero(_gaps(near, OTHERS)),
-        )
+def _at_the_start(starts: Known) -> Table:
+    rows = []
+    for cell, of_cell in starts:
+        first = of_cell[of_cell["epoch"] == 0]
+        values = [
+            _by_seed(first, "near_dead"),
+            *(_by_seed(of_cell, name) for name in ("dead", "near_dead", "rare")),
+        ]
+        rows += [
+            [f"{cell.form}: {method}", *(_percent(of, method) for of in values)]
+            for method in COMPARED
+            if method in values[0].index
+        ]
+    columns = [
+        "",
+        "near dead, first layer (%)",
+        "dead, mean of layers (%)",
+        "near dead",
+        "rarely active",
     ]
-    if start.scaling == "unit" and not start.normalized:
-        first = firsts.loc[OURS].to_numpy()
-        he = means["dead"].loc["he"].to_numpy()
+    return Table("At the start", columns, rows)
+
+
+def _exacerbated(starts: Known) -> list[Claim]:
+    """Judges what is said of units at the start."""
+    claims: list[Claim] = []
+    for cell, rows in starts:
+        if not verdicts.have_all(rows, COMPARED, cell.seeds):
+            continue
+        near, name = _by_seed(rows, "near_dead"), cell.form
+        claims.append(
+            (
+                f"2.2: a negative mean exacerbates the problem of dead units, {name} "
+                "(near dead at the start, mean of layers)",
+                _shown(near),
+                verdicts.above_zero(_gaps(near)),
+            )
+        )
+        if cell.scaling != "unit" or cell.normalized:
+            continue
+        first = _by_seed(rows[rows["epoch"] == 0], "near_dead").loc[OURS].to_numpy()
+        he = _by_seed(rows, "dead").loc["he"].to_numpy()
         claims += [
             (
                 f"2.2: with positive inputs most units of the first layer are dead or "
@@ -143,66 +184,141 @@ def _of_start(
     return claims
 
 
-def _training(frame: pd.DataFrame, cells: Sequence[Cell]) -> tuple[Table, list[Claim]]:
-    rows, claims = [], list[Claim]()
-    for cell in cells:
-        done = _of(frame, cell)
-        last = done[done["epoch"] == cell.epochs - 1]
-        if not len(last):
-            continue
-        by_seed = {
-            name: last.set_index(["method", "seed"])[name].unstack()
-            for name in ("val_accuracy", "dead", "near_dead")
-        }
+def _in_training(trained: Known) -> Table:
+    rows = []
+    for cell, of_cell in trained:
+        assert isinstance(cell, Cell)
+        last = _last(cell, of_cell)
+        names = ("val_accuracy", "dead", "near_dead", "rare")
+        values = [_by_seed(last, name) for name in names]
         rows += [
-            [
-                f"{cell.name}: {method}",
-                *(_percent(values, method) for values in by_seed.values()),
-            ]
+            [f"{cell.form}: {method}", *(_percent(of, method) for of in values)]
             for method in COMPARED
-            if method in by_seed["dead"].index
+            if method in values[0].index
         ]
-        if verdicts.have_all(last, list(COMPARED), cell.seeds):
-            accuracy = by_seed["val_accuracy"]
+    columns = ["", "test accuracy (%)", "dead (%)", "near dead", "rarely active"]
+    return Table("Trained, after the last epoch", columns, rows)
+
+
+def _poor(trained: Known) -> list[Claim]:
+    """Judges whether accuracy follows."""
+    claims: list[Claim] = []
+    for cell, rows in trained:
+        assert isinstance(cell, Cell)
+        if verdicts.have_all(rows, COMPARED, cell.seeds):
+            accuracy = _by_seed(_last(cell, rows), "val_accuracy")
             claims.append(
                 (
-                    f"2.2: and so it scores poorly, {cell.name} (test accuracy after "
+                    f"2.2: and so it scores poorly, {cell.form} (test accuracy after "
                     f"{cell.epochs} epochs, lower than all others)",
-                    ", ".join(
-                        f"{m} {100 * accuracy.loc[m].mean():.1f} %" for m in COMPARED
-                    ),
-                    verdicts.above_zero([-gap for gap in _gaps(accuracy, OTHERS)]),
+                    _shown(accuracy),
+                    verdicts.above_zero([-gap for gap in _gaps(accuracy)]),
                 )
             )
-    columns = ["", "test accuracy (%)", "dead (%)", "near dead (%)"]
-    return Table("Trained, after the last epoch", columns, rows), claims
+    return claims
 
 
-def _picture(profiles: dict[str, dict[str, list[float]]], path: Path) -> Path:
-    """Draws how many units are near dead at the start, layer by layer."""
-    columns = min(4, len(profiles))
-    rows = -(-len(profiles) // columns)
-    figure = Figure(figsize=(3.3 * columns + 1.4, 2.9 * rows), layout="constrained")
-    grid: Any = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    for axes, (name, methods) in zip(grid.ravel(), profiles.items(), strict=False):
-        for index, method in enumerate(COMPARED):
-            if method in methods:
-                layers = range(1, len(methods[method]) + 1)
-                axes.plot(layers, methods[method], color=f"C{index}", label=method)
-        network, _, rest = name.removeprefix("start, ").partition(" channels, ")
-        axes.set_title(f"{network.split(',')[0]}\n{rest}", loc="left", fontsize=8)
-        axes.set_ylim(-3, 103)
-    for axes in grid.ravel()[len(profiles) :]:
-        axes.remove()
-    for axes in grid[-1]:
-        axes.set_xlabel("ReLU layer")
-    for axes in grid[:, 0]:
-        axes.set_ylabel("near dead (%)")
-    figure.legend(
-        *grid[0, 0].get_legend_handles_labels(),
-        frameon=False,
-        fontsize=8,
-        loc="outside right upper",
+def _hidden(starts: Known, trained: Known) -> list[Claim]:
+    """Judges whether normalization hides what a negative mean does.
+
+    It does where by it fewer channels are near dead at the start, or less accuracy is
+    lost to the mean of the other methods, with the same seeds.
+    """
+    claims: list[Claim] = []
+    for cells, quantity, what in (
+        (starts, "near_dead", "near dead at the start"),
+        (trained, "val_accuracy", "accuracy lost to the others, points"),
+    ):
+        by_form = {
+            f"{cell.network}, {cell.data}": dict[bool, np.ndarray]()
+            for cell, _ in cells
+        }
+        for cell, rows in cells:
+            if not verdicts.have_all(rows, COMPARED, cell.seeds):
+                continue
+            last = _last(cell, rows) if isinstance(cell, Cell) else rows
+            by_seed = 100 * _by_seed(last, quantity)
+            ours = by_seed.loc[OURS].to_numpy()
+            if isinstance(cell, Cell):
+                ours = by_seed.loc[list(OTHERS)].mean().to_numpy() - ours
+            by_form[f"{cell.network}, {cell.data}"][cell.normalized] = ours
+        for form, ends in by_form.items():
+            if len(ends) == 2:
+                claims.append(
+                    (
+                        f"Ours: batch normalization hides it, {form} ({what})",
+                        f"{ends[False].mean():.1f} without, {ends[True].mean():.1f} "
+                        "with",
+                        verdicts.above_zero([ends[False] - ends[True]]),
+                    )
+                )
+    return claims
+
+
+def _foretold(forecasts: Known, trained: Known) -> tuple[Table, Claim] | None:
+    """Sets what `diagnose` said beside what became of the same networks."""
+    said = {
+        (cell.form, row["method"], row["seed"]): (row["will_train"], row["uncertain"])
+        for cell, rows in forecasts
+        for row in rows.to_dict("records")
+    }
+    rows, both = [], []
+    for cell, of_cell in trained:
+        assert isinstance(cell, Cell)
+        for row in _last(cell, of_cell).to_dict("records"):
+            known = said.get((cell.form, row["method"], row["seed"]))
+            if known is None:
+                continue
+            times = row["val_accuracy"] * cell.classes
+            both.append((bool(known[0]), times >= TRAINED))
+            words = "will train" if known[0] else "will not train"
+            rows.append(
+                [
+                    f"{cell.form}: {row['method']}",
+                    words + (", uncertain" if known[1] else ""),
+                    f"{100 * row['val_accuracy']:.1f}",
+                    "yes" if both[-1][0] == both[-1][1] else "no",
+                ]
+            )
+    if not rows:
+        return None
+    right = sum(one == other for one, other in both)
+    counts = [
+        [both.count((one, other)) for other in (True, False)] for one in (True, False)
+    ]
+    # One-sided: whether those that it says will train are rather those that do.
+    p = float(scipy.stats.fisher_exact(counts, alternative="greater").pvalue)
+    held = True if p < verdicts.SIGNIFICANT else None
+    (did, _), (missed, not_) = counts
+    claim = (
+        f"Ours: `diagnose` foretells it (test accuracy of {TRAINED:g} times chance)",
+        f"right in {right} of {len(both)}; of {missed + not_} that it says will not "
+        f"train {not_} do not, of {len(both) - missed - not_} that will, {did} do "
+        f"(p = {p:.2g})",
+        held,
     )
-    figure.savefig(path)
-    return path
+    columns = ["", "`diagnose`, before", "test accuracy, after (%)", "right"]
+    return Table("Foretold", columns, rows), claim
+
+
+def _notes(cells: Sequence[Networks]) -> list[str]:
+    some = next(iter(cells))
+    model = residual((8, 8, 1), 10, some.layers, 2, some.normalized)
+    misfits = suitability.misfits(model, OURS)
+    kernels = [layer for layer in model.layers if hasattr(layer, "kernel")]
+    narrow = {cell.width for cell in cells if isinstance(cell, Cell)}
+    widths = ", ".join(str(width) for width in sorted(narrow))
+    return [
+        f"`initialize(model, '{OURS}')` warns beforehand, of {len(misfits)} of the "
+        f"{len(kernels)} layers with kernels of ResNet-{some.layers}. {misfits[0]}",
+        f"Channels of ReLU layers are looked at on {LOOKED_AT} images that are not "
+        "trained on. One is active on an image where it is at any place, and near dead "
+        f"where that is less than {NEAR_DEAD:.0%} of them; rarely active is one at "
+        f"less than {NEAR_DEAD:.0%} of all places, the patches that it sees. Trained "
+        f"with Adam at 0.001, batches of 128, {widths} channels in the first stage "
+        "(those of He et al. have 64; with fewer inputs a mean of -8 / inputs is "
+        "larger beside the standard deviation of 0.1, and more channels are dead: "
+        "starts of both are above). All layers start by the method, the last one too, "
+        "and biases at 0 (RAI draws them). To look at channels normalization is by the "
+        "images that are looked at. p by paired t-tests over seeds.",
+    ]
