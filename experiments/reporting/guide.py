@@ -16,8 +16,8 @@ _HEAD = """# Which initializer?
 Made from committed results by `python -m experiments guide`, and from the table of
 facts that `keras_inits.suitability`, `diagnose` and `compare` read: first what is
 derived or shown of an activation, then what was measured here, network by network. An
-initializer that is known to do harm with an activation is warned of by name before
-training.
+initializer that is derived from one activation alone is warned of by name, before
+training, in layers of another.
 """
 
 
@@ -115,7 +115,7 @@ def page(networks: Mapping[str, Sequence[Network]]) -> str:
         _HEAD,
         "## What is derived or shown\n",
         facts.to_markdown(),
-        f"\nKnown to do harm with other activations: {harmful}.\n",
+        f"\nDerived from one activation alone, and warned of elsewhere: {harmful}.\n",
         "## What was measured\n",
         "Best by the mean over seeds, ± their standard deviation. As good are those "
         "that train and that a t-test of pairs of seeds does not tell from it (p >= "
