@@ -132,7 +132,10 @@ def _run(
     data_dir: str | None,
     anew: bool = False,
 ) -> None:
-    """Trains what neither the ledger has nor a CSV of results, and reports."""
+    """Trains what neither the ledger has nor a CSV of results, and reports.
+
+    What needs data that are not there is left out, unless that is all.
+    """
     from experiments.engine import corpora, datasets
     from experiments.engine.frame import CSVSource
     from experiments.engine.ledger import Ledger
@@ -152,12 +155,15 @@ def _run(
         try:
             (corpora if name in corpora.NAMES else datasets).load(name, data_dir)
         except FileNotFoundError as error:
-            needing = {experiment for experiment, cell in work if cell.dataset == name}
-            experiments = [one for one in experiments if one.name not in needing]
-            if not experiments:
+            rest = [(one, cell) for one, cell in work if cell.dataset != name]
+            if not rest:
                 raise
-            work = [part for part in work if part[0] not in needing]
-            console.print(f"Left out: {', '.join(sorted(needing))}. {error}")
+            needing = {one for one, cell in work if cell.dataset == name}
+            work = rest
+            there = {one for one, _ in work}
+            experiments = [one for one in experiments if one.name in there]
+            what = f"{name} of {', '.join(sorted(needing))}"
+            console.print(f"Left out: {what}. {error}")
     ledger = Ledger(results / "ledger.sqlite")
     csvs = {
         experiment.name: CSVSource(results / experiment.name / f"{experiment.name}.csv")

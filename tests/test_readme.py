@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
@@ -47,6 +48,7 @@ def names(tmp_path_factory):
         "keras_inits": keras_inits,
         "x": x / 16,
         "y": y,
+        "texts": np.random.default_rng(0).integers(0, 50, (64, 12)),
         "model": build_and_compile("he_normal"),
         "build_and_compile": build_and_compile,
         "folder": str(tmp_path_factory.mktemp("tuner")),

@@ -1,7 +1,8 @@
-"""Texts as arrays of words: the Penn Treebank, and a chain that is drawn."""
+"""Texts as arrays of words: the Penn Treebank, and what is drawn."""
 
 import functools
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +12,18 @@ from experiments.engine.folders import folder_with
 NAMES = {
     "ptb": "text files in the folder that --data-dir names, or in its folder ptb",
     "markov": "embedded",
+    "uniform": "embedded",
 }
 """Texts, and how they come here."""
 
 PARTS = ("train", "valid", "test")
 
+_PTB_WORDS = {"train": 929_589, "valid": 73_760, "test": 82_430}
+
 _SOURCE = "http://www.fit.vutbr.cz/~imikolov/rnnlm/simple-examples.tgz"
 _END = "<eos>"
 _CHAIN_WORDS, _CHAIN_LENGTH, _CHAIN_SHARPNESS = 20, 10_000, 2.0
+_UNIFORM_WORDS = 10_000  # As many as the Penn Treebank has.
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +51,8 @@ def load(name: str, data_dir: str | None = None) -> Corpus:
     `ptb` is the Penn Treebank in Mikolov's form: `ptb.train.txt`, `ptb.valid.txt` and
     `ptb.test.txt`, words separated by spaces, of which each line ends with one more,
     `<eos>`. `markov` is drawn, and needs no files: a chain of 20 words, whose own
-    perplexity is known.
+    perplexity is known. `uniform` has words of the Penn Treebank's
+    vocabulary, each as likely as any other: for what does not depend on the text.
 
     Args:
         name: One of `NAMES`.
@@ -66,7 +72,9 @@ def load(name: str, data_dir: str | None = None) -> Corpus:
         raise ValueError(
             f"`name` must be one of {', '.join(NAMES)}. Received: name={name!r}"
         )
-    return _markov() if name == "markov" else _penn_treebank(data_dir)
+    if name == "ptb":
+        return _penn_treebank(data_dir)
+    return _markov() if name == "markov" else _uniform()
 
 
 def _penn_treebank(data_dir: str | None) -> Corpus:
@@ -75,8 +83,9 @@ def _penn_treebank(data_dir: str | None) -> Corpus:
     if folder is None:
         raise FileNotFoundError(
             f"The Penn Treebank is neither in {root} nor in {root / 'ptb'}: "
-            f"{', '.join(files.values())} must be there. They are in the folder `data` "
-            f"of {_SOURCE}; name the folder that has them with --data-dir."
+            f"{', '.join(files.values())} must be there, all three. They are in the "
+            f"folder `data` of {_SOURCE}; name the folder that has them with "
+            "--data-dir."
         )
     texts = {
         part: (folder / file).read_text("utf-8").replace("\n", f" {_END} ").split()
@@ -95,7 +104,22 @@ def _penn_treebank(data_dir: str | None) -> Corpus:
                 f"`{files[part]}` must have the words of {files['train']} alone. "
                 f"Received: {', '.join(unknown[:5])}"
             )
+    known = {part: len(text) for part, text in texts.items()}
+    if known != _PTB_WORDS or len(number) != _UNIFORM_WORDS:
+        expected = ", ".join(f"{files[p]} {n:,}" for p, n in _PTB_WORDS.items())
+        received = ", ".join(f"{files[p]} {n:,}" for p, n in known.items())
+        raise ValueError(
+            f"The Penn Treebank in Mikolov's form has a vocabulary of "
+            f"{_UNIFORM_WORDS:,}, and so many words, ends of lines counted: "
+            f"{expected}. Received in {folder}: {len(number):,}; {received}"
+        )
     return _corpus("ptb", {p: [number[w] for w in t] for p, t in texts.items()})
+
+
+def _uniform() -> Corpus:
+    random = np.random.default_rng(0)
+    words = {part: random.integers(0, _UNIFORM_WORDS, 10_000) for part in PARTS}
+    return _corpus("uniform", words, _UNIFORM_WORDS, float(_UNIFORM_WORDS))
 
 
 def _markov() -> Corpus:
@@ -116,7 +140,7 @@ def _markov() -> Corpus:
 
 def _corpus(
     name: str,
-    parts: dict[str, list[int]],
+    parts: Mapping[str, Sequence[int] | np.ndarray],
     words: int | None = None,
     perplexity: float | None = None,
 ) -> Corpus:

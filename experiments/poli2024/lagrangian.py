@@ -265,10 +265,10 @@ def report(results: Results, folder: Path) -> list[Part]:
     parts.append(
         f"ReLU networks of {', '.join(map(str, _HIDDEN))} units, Adam at 0.001, "
         f"batches of {_BATCH}, up to {of.samples:,} samples, {epochs} epochs, "
-        f"{verdicts.seeds(of.seeds)}. With features, layers but the last come from a "
-        "network that was trained on other data here, in place of weights that are "
-        "downloaded, and go on to be trained. lagrangian_lr is a reconstruction: the "
-        "paper is not public. A loss that is not reached counts as the last epoch. "
+        f"{verdicts.seeds(range(of.seeds))}. With features, layers but the last come "
+        "from a network that was trained on other data here, in place of weights that "
+        "are downloaded, and go on to be trained. lagrangian_lr is a reconstruction: "
+        "the paper is not public. A loss that is not reached counts as the last epoch. "
         "Intervals are Student's, 90 %, over seeds."
     )
     return parts

@@ -2,6 +2,7 @@
 
 import base64
 import html
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -185,17 +186,23 @@ class Report:
 def mean_sd(values: Sequence[float], digits: int = 1) -> str:
     """Formats mean ± standard deviation; the mean alone for one value.
 
+    Values that are not finite are counted apart.
+
     Examples:
         >>> mean_sd([88.0, 90.0])
         '89.0 ± 1.4'
         >>> mean_sd([1.78, 1.8], digits=2)
         '1.79 ± 0.01'
+        >>> mean_sd([88.0, 90.0, float("inf")])
+        '89.0 ± 1.4, 1 of 3 not finite'
         >>> mean_sd([])
         ''
     """
-    if not values:
-        return ""
-    mean = f"{statistics.fmean(values):.{digits}f}"
-    if len(values) < 2:
-        return mean
-    return f"{mean} ± {statistics.stdev(values):.{digits}f}"
+    finite = [value for value in values if math.isfinite(value)]
+    texts = []
+    if finite:
+        spread = f" ± {statistics.stdev(finite):.{digits}f}" if finite[1:] else ""
+        texts.append(f"{statistics.fmean(finite):.{digits}f}{spread}")
+    if len(finite) < len(values):
+        texts.append(f"{len(values) - len(finite)} of {len(values)} not finite")
+    return ", ".join(texts)

@@ -1,6 +1,6 @@
 """Whether what is said of methods is decided by a few seeds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -59,14 +59,22 @@ def of_seeds(by_seed: pd.DataFrame, method: str) -> list[float]:
     return [float(v) for v in by_seed.loc[[method]].to_numpy()[0] if not np.isnan(v)]
 
 
-def seeds(count: int) -> str:
-    """Names the seeds of a report.
+def seeds(numbers: Iterable[int]) -> str:
+    """Names the seeds that a report has.
+
+    Args:
+        numbers: They, in any order, as often as they come.
 
     Examples:
-        >>> seeds(4), seeds(1)
-        ('seeds 0 to 3', 'seed 0')
+        >>> seeds([0, 1, 2, 3, 1]), seeds([0]), seeds([0, 2])
+        ('seeds 0 to 3', 'seed 0', 'seeds 0, 2')
     """
-    return f"seeds 0 to {count - 1}" if count > 1 else "seed 0"
+    known = sorted({int(number) for number in numbers})
+    if len(known) < 2:
+        return f"seed {known[0]}" if known else "no seed that is finished"
+    if known == list(range(known[0], known[-1] + 1)):
+        return f"seeds {known[0]} to {known[-1]}"
+    return f"seeds {', '.join(map(str, known))}"
 
 
 def p_value(differences: np.ndarray) -> float:
@@ -143,8 +151,12 @@ def interval(values: np.ndarray) -> str:
     Examples:
         >>> interval(np.array([1.0, 1.2, 0.9, 1.1]))
         '0.9 to 1.2'
+        >>> interval(np.array([1.0]))
+        'unknown'
     """
     low, high = ends(values)
+    if not np.isfinite([low, high]).all():
+        return "unknown"
     return f"{low:.1f} to {high:.1f}"
 
 
@@ -190,8 +202,11 @@ def least_spread(values: Mapping[str, np.ndarray], method: str) -> bool | None:
     """
     own = values[method]
     degrees = len(own) - 1
+    if not degrees:
+        return None
+    least = np.finfo(float).tiny  # Of seeds that are all alike.
     ratios = [
-        of.var(ddof=1) / own.var(ddof=1)
+        max(of.var(ddof=1), least) / max(own.var(ddof=1), least)
         for name, of in values.items()
         if name != method
     ]

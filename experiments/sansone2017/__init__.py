@@ -43,7 +43,7 @@ EXPERIMENTS = (
     Experiment(
         "sansone-theory",
         "entropy and its bound, variances and gradients of logistic layers",
-        f"{_SOURCE}, Figures 2 and 3, theorem 1, section 5, appendices A to C",
+        f"{_SOURCE}, Figures 2 and 3, theorem 1, section 5, appendices A and B",
         theory.report,
         {
             "smoke": [Start("digits", (30, 20, 10), 2), Start("digits", (10,) * 10, 2)],

@@ -32,6 +32,9 @@ BATCH = 50
 DELAY, ITERATIONS = 100, 100_000
 """Those of the paper."""
 
+_FAR = 100.0
+"""Logarithm of a perplexity that has exploded."""
+
 _PASSES = 10
 """Passes through the samples in an epoch, so that the ledger has fewer."""
 
@@ -194,7 +197,8 @@ def report(results: Results, folder: Path) -> list[Part]:
     last = done[done["epoch"] == cell.rows_per_run - 1]
     soon = max(cell.iterations_per_epoch, _EARLY * cell.iterations)
     early = done[done["iteration"] <= soon]
-    by_run = early.groupby(["method", "seed"], sort=False)["val_loss"].mean().unstack()
+    by_run = early.groupby(["method", "seed"], sort=False)["val_loss"].mean()
+    at_end = last.set_index(["method", "seed"])["test"]
     below = done[done["test"] < line].groupby(["method", "seed"])["iteration"].min()
     rows = []
     for method in [m for m in (*METHODS, LSTM) if m in by_run.index]:
@@ -202,9 +206,9 @@ def report(results: Results, folder: Path) -> list[Part]:
         rows.append(
             [
                 method,
-                _perplexities(np.exp(by_run.loc[method])),
-                _perplexities(last[last["method"] == method]["test"]),
-                str(len(times)),
+                mean_sd(np.exp(by_run[method]).tolist(), digits=3),
+                mean_sd(at_end[method].tolist(), digits=3),
+                f"{len(times)} of {len(at_end[method])}",
                 f"{statistics.median(times):,.0f}" if times else "",
             ]
         )
@@ -212,7 +216,7 @@ def report(results: Results, folder: Path) -> list[Part]:
         "",
         f"test perplexity, first {_EARLY:.0%} of the run",
         "at the end",
-        f"below memoryless, of {cell.seeds}",
+        "below memoryless",
         "after (median)",
     ]
     whole = cell.rows_per_run * cell.iterations_per_epoch
@@ -228,7 +232,7 @@ def report(results: Results, folder: Path) -> list[Part]:
         ),
         f"{whole:,} iterations of Adam at 0.001 on batches of {BATCH} (the paper: "
         f"{ITERATIONS:,}, T = 100, 100 units, LSTM of 52), {SAMPLES} sequences to "
-        f"train on and as many to test on, {verdicts.seeds(cell.seeds)}. The "
+        f"train on and as many to test on, {verdicts.seeds(done['seed'])}. The "
         f"memoryless strategy has a perplexity of exp(3 ln 8 / (T + 6)) = {line:.3f}. "
         "All have "
         "the same embedding, uniform with the variance of a logistic unit's output, "
@@ -251,6 +255,8 @@ def _claims(cell: Cell, losses: pd.DataFrame) -> list[Claim]:
             `iteration`; infinite where they have exploded.
     """
     whole = cell.iterations >= ITERATIONS and cell.delay == DELAY
+    # The same part of a shorter run, of a task that is easier, is another claim.
+    task = "6.4" if whole else f"6.4, at this size (T = {cell.delay})"
     last = losses["iteration"].max()
 
     def ahead(
@@ -277,24 +283,36 @@ def _claims(cell: Cell, losses: pd.DataFrame) -> list[Claim]:
     early_lstm, leads_lstm = ahead(ours, [LSTM], 0, _EARLY)
     others = [method for method in (*PAPER, LSTM) if method != "ortho"]
     middle, ortho = ahead("ortho", others, _EARLY, 0.5)
-    end, best = ahead(ours, logistic, 1 - cell.iterations_per_epoch / last, 1)
-    line = memoryless(cell.delay)
-    ends = np.exp(
-        losses[losses["iteration"] == last].groupby("method")["val_loss"].max()
+    one_epoch = 1 - cell.iterations_per_epoch / last
+    end, best = ahead(ours, logistic, one_epoch, 1)
+    by_run = losses.set_index(["iteration", "method", "seed"])["val_loss"]
+    halfway = max((at for at in by_run.index.levels[0] if at <= 0.5 * last), default=0)
+    above = by_run[last].unstack() - np.log(memoryless(cell.delay))
+    degraded = (
+        (by_run[last]["ortho"] - by_run[halfway]["ortho"]).to_numpy()
+        if halfway
+        else np.zeros(0)
     )
-    better = bool(ends.max() < line)
     return [
         (
-            "6.4: random+EP is ahead of all others, LSTM included, for 30,000 "
-            "iterations (test perplexity, geometric mean)",
+            f"{task}: random+EP is ahead of all others, LSTM included, for the first "
+            f"{_EARLY:.0%} of the run (test perplexity, geometric mean)",
             early,
             leads,
         ),
-        ("6.4: of LSTM", early_lstm, leads_lstm),
+        (f"{task}: of LSTM", early_lstm, leads_lstm),
         (
             "6.4: from 30,000 to 50,000 iterations ortho is the best",
             middle,
             ortho if whole else None,
+        ),
+        (
+            "6.4: after 50,000 iterations ortho degrades",
+            f"its test perplexity at the end is {np.exp(degraded.mean()):.3f} times "
+            "that of half of the run"
+            if halfway
+            else "too short a run",
+            verdicts.above_zero([degraded]) if whole else None,
         ),
         (
             "6.4: in the end random+EP is the best of logistic networks",
@@ -302,13 +320,9 @@ def _claims(cell: Cell, losses: pd.DataFrame) -> list[Claim]:
             best if whole else None,
         ),
         (
-            "6.4: eventually all are better than the memoryless strategy",
-            f"highest test perplexity at the end {ends.max():.3f} ({ends.idxmax()}), "
-            f"memoryless {line:.3f}",
-            better if better or whole else None,
+            f"{task}: eventually all are better than the memoryless strategy",
+            "test perplexity at the end, by that of the memoryless: "
+            + ", ".join(f"{m} {np.exp(above.loc[m].mean()):.3f}" for m in above.index),
+            verdicts.above_zero([-of for of in above.clip(upper=_FAR).to_numpy()]),
         ),
     ]
-
-
-def _perplexities(values: Any) -> str:
-    return mean_sd(list(values), digits=3)

@@ -15,6 +15,19 @@ from experiments.sansone2017.methods import METHODS, initialize, network
 SAMPLES = 1000
 
 
+def units_of(shape: str) -> tuple[int, ...]:
+    """Returns the units of hidden layers that are given in short.
+
+    Examples:
+        >>> units_of("10x3"), units_of("20-10")
+        ((10, 10, 10), (20, 10))
+    """
+    width, _, count = shape.partition("x")
+    if count:
+        return (int(width),) * int(count)
+    return tuple(map(int, shape.split("-")))
+
+
 @dataclass(frozen=True)
 class Start:
     """Signals and gradients of each layer of networks that are not trained.

@@ -6,20 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.special
 
 from experiments.engine.frame import Results
 from experiments.reporting.report import Claim, Part, Table, claims_table
 from experiments.sansone2017 import entropy, views
 from experiments.sansone2017.methods import METHODS
-from experiments.sansone2017.start import SAMPLES
+from experiments.sansone2017.start import SAMPLES, units_of
 
 _MU = np.linspace(-6, 6, 121)
 _SIGMA = np.linspace(0.1, 8, 159)
 _CLOSE = 0.1
 """Part by which a law may be off."""
-
-_DEEP = 10
-"""Layers from which gradients are judged by how they shrink."""
 
 
 def report(results: Results, folder: Path) -> list[Part]:
@@ -58,8 +56,8 @@ def report(results: Results, folder: Path) -> list[Part]:
         *_signal_tables(by_layer),
         views.gradients(by_layer, folder / "gradients.png"),
         f"Medians over {frame['seed'].nunique()} seeds, of {SAMPLES} samples, at the "
-        "start. A factor is the root of the mean square of the gradients with respect "
-        "to the outputs of a layer, by that of the next.",
+        "start. A factor is the norm of the gradients with respect to the outputs of a "
+        "layer, by that of the next.",
     ]
 
 
@@ -76,6 +74,13 @@ def _of_entropy() -> list[Claim]:
     )
     optimum = entropy.best_std()
     _, k = entropy.moments(0, entropy.BOUND_STD)
+    _, largest = entropy.moments(0, 1e4)  # Outputs are 0 and 1, as often.
+    mu = 1.0
+    of_ridge = entropy.ridge(mu)
+    slope, t = math.sqrt(2 / math.pi), mu / (of_ridge * math.sqrt(2))
+    w = float(scipy.special.lambertw(2 * mu**2 / math.pi).real)
+    printed = [math.exp(-(t**2)) / of_ridge, mu / math.sqrt(math.pi) * math.exp(-w)]
+    halved = mu / math.sqrt(math.pi) * math.exp(-w / 2)
     return [
         (
             "equation 3: H_B - 2 ln 2 <= H(y) < H_B",
@@ -98,6 +103,13 @@ def _of_entropy() -> list[Claim]:
             bool(far <= _SIGMA[1] - _SIGMA[0]),
         ),
         (
+            "appendix B: equations 17 and 19, as printed, have that solution (mu = 1)",
+            f"17: {printed[0]:.3f} = {slope:.3f}? with the exponent's sign turned "
+            f"{math.exp(t**2) / of_ridge:.3f}; 19: t = {t:.3f} = {printed[1]:.3f}? "
+            f"with half of W {halved:.3f}; the theorem is right",
+            bool(np.allclose(printed, (slope, t), rtol=1e-6)),
+        ),
+        (
             "section 4: there the most information passes the unit",
             f"the entropy itself is largest at sigma = {optimum:.4f}: it holds of the "
             "bound only",
@@ -111,10 +123,10 @@ def _of_entropy() -> list[Claim]:
         (
             "section 5: where the sufficient condition for vanishing, ||W||_F < 4, "
             "holds, a layer has fewer than 3 units: h_critical = 32 k / pi <= 2.55",
-            f"8 / pi = {8 / math.pi:.4f} for the largest k, 1/4; with that of footnote "
-            f"9 h_critical is {32 * k / math.pi:.2f}: it holds for no number of units, "
-            "and where it does not, nothing follows",
-            round(8 / math.pi, 2) == 2.55,
+            f"{32 * largest / math.pi:.4f} for the largest k, {largest:.4f}; with that "
+            f"of footnote 9 h_critical is {32 * k / math.pi:.2f}: it holds for no "
+            "number of units, and where it does not, nothing follows",
+            round(32 * largest / math.pi, 2) == 2.55,
         ),
     ]
 
@@ -144,9 +156,9 @@ def _of_layers(by_layer: Any) -> list[Claim]:
         )
     expected = entropy.gradient_factor(entropy.BOUND_STD)
     for hidden in whole:
-        if len(by_layer.loc[hidden, "random+EP"]) < _DEEP:
+        if len(by_layer.loc[hidden, "random+EP"]) < 2:
             continue
-        factors = {m: _factor(by_layer.loc[hidden, m]["gradient"]) for m in METHODS}
+        factors = {m: _factor(hidden, by_layer.loc[hidden, m]) for m in METHODS}
         text = ", ".join(f"{method} {value:.3f}" for method, value in factors.items())
         claims.append(
             (
@@ -169,10 +181,17 @@ def _known(by_layer: Any) -> dict[str, list[str]]:
     return known
 
 
-def _factor(gradients: Any) -> float:
-    """Returns by what gradients shrink from a layer to the one before, on average."""
-    first, last = gradients.iloc[0], gradients.iloc[-1]
-    return float((first / last) ** (1 / (len(gradients) - 1)))
+def _factor(hidden: str, of_layers: Any) -> float:
+    """Returns by what gradients shrink from a layer to the one before, on average.
+
+    Their norms: the mean square of a layer of more units is of more numbers.
+
+    Args:
+        hidden: The layers, as `Start.shape` has them.
+        of_layers: Their `gradient`, the root of the mean square.
+    """
+    norms = of_layers["gradient"].to_numpy() * np.sqrt(units_of(hidden))
+    return float((norms[0] / norms[-1]) ** (1 / (len(norms) - 1)))
 
 
 def _optima(means: Sequence[float]) -> list[list[str]]:
@@ -199,7 +218,7 @@ def _signal_tables(by_layer: Any) -> list[Table]:
                     method,
                     *(f"{of_method.loc[n, 'output_variance']:.4f}" for n in shown),
                     *(f"{of_method.loc[n, 'logit_variance']:.3g}" for n in shown),
-                    f"{_factor(of_method['gradient']):.3f}" if depth > 1 else "",
+                    f"{_factor(hidden, of_method):.3f}" if depth > 1 else "",
                 ]
             )
         columns = [

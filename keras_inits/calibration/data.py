@@ -1,5 +1,6 @@
 """Samples, a batch at a time, as often as a calibration needs them."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -72,9 +73,9 @@ class Data:
             self._probes[part] = _Probe(self._model, part)
         probe = self._probes[part]
         for inputs, targets in self:
-            tensors = dict(
-                zip(probe.watched, probe.predict_on_batch(inputs), strict=True)
-            )
+            with from_the_beginning(self._model):
+                outputs = probe.predict_on_batch(inputs)
+            tensors = dict(zip(probe.watched, outputs, strict=True))
             yield [tensors[layer] for layer in watched], targets
 
     def _check_samples(self) -> None:
@@ -100,6 +101,26 @@ class Data:
                 f"differ. Received: x with {size} samples"
                 f"{', all the same' if size > 1 else ''}"
             )
+
+
+@contextlib.contextmanager
+def from_the_beginning(model: keras.Layer) -> Iterator[None]:
+    """Has stateful layers begin with states of 0; they have their own again after it.
+
+    Args:
+        model: The model, which is called in the block.
+    """
+    stateful = [each for each in leaf_layers(model) if getattr(each, "stateful", False)]
+    states = keras.tree.flatten([layer.states for layer in stateful])
+    states = [state for state in states if state is not None]
+    kept = [keras.ops.copy(state) for state in states]
+    for state in states:
+        state.assign(keras.ops.zeros_like(state))
+    try:
+        yield
+    finally:
+        for state, value in zip(states, kept, strict=True):
+            state.assign(value)
 
 
 class _Probe(keras.Model):

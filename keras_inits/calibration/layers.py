@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_inits.calibration.data import Data, Moments
+from keras_inits.calibration.data import Data, Moments, from_the_beginning
 from keras_inits.inspection.activations import activation_of, kind_of
 from keras_inits.inspection.hooks import LayerCall, observed
 from keras_inits.inspection.layers import kernel_layers, leaf_layers, why_not_set
@@ -132,6 +132,6 @@ def activations(model: keras.Layer, data: Data) -> dict[keras.Layer, Activation]
             functions[before] = activation_of(layer) or functions[before]
 
     inputs, _ = next(iter(data))
-    with observed(leaf_layers(model), receive):
+    with observed(leaf_layers(model), receive), from_the_beginning(model):
         model(inputs, training=False)
     return functions

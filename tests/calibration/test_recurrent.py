@@ -84,6 +84,31 @@ def test_a_layer_that_does_not_settle_has_the_best_that_was_found():
     assert 1 < report.rows[0].after["logit variance"] < 3
 
 
+@pytest.mark.parametrize("method", ["elliptical_projection", "lsuv"])
+def test_a_stateful_layer_is_set_as_from_the_beginning_and_goes_on_after_it(x, method):
+    def stateful():
+        keras.utils.set_random_seed(1)
+        layer = keras.layers.SimpleRNN(UNITS, "sigmoid", stateful=True)
+        inputs = keras.Input(batch_shape=(len(x), STEPS, FEATURES))
+        later = keras.layers.LSTM(3, stateful=True, return_sequences=True)(inputs)
+        return keras.Model(inputs, [layer(inputs), later]), layer
+
+    network, layer = stateful()
+    network(x[::-1])  # In the middle of a text.
+    rnns = [each for each in network.layers if hasattr(each, "states")]
+    states = [state for each in rnns for state in each.states]
+    kept = [keras.ops.convert_to_numpy(state).copy() for state in states]
+    assert all(value.any() for value in kept)
+    report = getattr(calibration, method)(network, x, seed=3)
+    assert layer.name not in report.missed
+    for state, value in zip(states, kept, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(state), value)
+    plain, other = model()
+    getattr(calibration, method)(plain, x, seed=3)
+    for one, another in zip(layer.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(one, another, rtol=1e-4, atol=1e-6)
+
+
 def test_sequences_may_be_read_backwards(x):
     # The last steps must be told from the first.
     x = x * np.linspace(0.2, 3, STEPS, dtype="float32")[:, None]

@@ -198,8 +198,18 @@ def test_all_leaves_out_what_has_no_data_here(paper, tmp_path, monkeypatch):
     empty = ("--data-dir", tmp_path)
     done = cli("run", "all", *folder, *empty)
     assert done.exit_code == 0, done.output
-    assert "Left out: words. The Penn Treebank is neither in" in done.stdout
+    assert "Left out: ptb of words. The Penn Treebank is neither in" in done.stdout
     assert (tmp_path / "results" / "toy" / "report.md").exists()
-    # Asked for by its name it is an error.
+    # Of an experiment what has its data is run.
+    both = dataclasses.replace(
+        without["words"], cells={"smoke": [*cells["smoke"], *toy.cells["smoke"]]}
+    )
+    both = dataclasses.replace(both, report=toy.report)
+    monkeypatch.setitem(registry.ALL, "words", both)
+    done = cli("run", "words", *folder, *empty)
+    assert done.exit_code == 0, done.output
+    assert "Left out: ptb of words" in done.stdout
+    monkeypatch.setitem(registry.ALL, "words", without["words"])
+    # Where nothing is left it is an error.
     done = cli("run", "words", *folder, *empty)
     assert done.exit_code == 2 and "The Penn Treebank is neither in" in done.stderr

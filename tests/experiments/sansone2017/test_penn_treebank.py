@@ -142,14 +142,14 @@ def test_the_report_of_a_beginning_decides_nothing(tmp_path):
     results = frame.read(cells, LedgerSource(ledger))
     claims, table, picture, text = penn_treebank_report.report(6)(results, tmp_path)
     assert [row[0] for row in table.rows] == ["lstm", *PAPER]
-    assert not any(row[2] for row in table.rows)
+    assert "published" not in table.columns
     assert [row[-1] for row in claims.rows] == ["open"] * 2
     assert picture.exists() and "the paper: 500,000" in text
 
 
 @pytest.mark.parametrize("number", [5, 6])
 def test_claims_follow_the_perplexities(tmp_path, number):
-    """As published: random+EP last and turned without dropout, first with it."""
+    """As published: random+EP last and overfitted without dropout, first with it."""
     cell = Cell("logistic", 200)
     first = 3.0 if number == 5 else 1.0
     levels = dict(zip(METHODS, (2, 2.2, 2.4, 1.8, 1.7, first, 2, 2), strict=True))
@@ -162,7 +162,8 @@ def test_claims_follow_the_perplexities(tmp_path, number):
             for epoch in (100, cell.rows_per_run - 1):
                 ends = epoch > 100
                 loss = level + (0.1 if ends == turns else 0.0)
-                row = {"epoch": epoch, "loss": level, "val_loss": loss}
+                fitted = level - (0.5 if turns else 0.0)
+                row = {"epoch": epoch, "loss": fitted, "val_loss": loss}
                 rows.append(run | row | {"test_loss": loss, "versions": "none"})
     index = pd.Index([frame.key({k: r[k] for k in ("method", "seed")}) for r in rows])
     table = pd.DataFrame(rows, index=index.rename("run"))
