@@ -1,6 +1,5 @@
 """Yilmaz & Poli (2022): deep logistic networks, each method at its own best rate."""
 
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +9,12 @@ import numpy as np
 
 import keras_inits
 from experiments.engine import datasets, networks, trainer
+from experiments.engine.frame import CSVSource, LedgerSource, Source, read
 from experiments.engine.ledger import Ledger
 from keras_inits.population import ENGINE, MemberLearningRates, SeedBatches
+
+NAME = "poli-logistic"
+"""Of the experiment, and of its folder and its CSV file."""
 
 METHODS = {
     "yilmaz_poli": "yilmaz_poli",
@@ -26,11 +29,15 @@ METHODS = {
 """What is compared, and what `keras_inits.initialize` calls it."""
 
 RATES = {
-    "sgd": (0.1, 0.3, 1.0, 3.0, 10.0),
-    "momentum": (0.01, 0.03, 0.1, 0.3, 1.0),
-    "adam": (0.0001, 0.0003, 0.001, 0.003, 0.01),
+    "sgd": (0.1, 0.3, 1.0, 3.0),
+    "momentum": (0.01, 0.03, 0.1, 0.3),
+    "adam": (0.0003, 0.001, 0.003, 0.01),
 }
-"""Learning rates to choose from, by optimizer; momentum is 0.9."""
+"""Learning rates to choose from, by optimizer; momentum is 0.9. At the lowest even what
+trains is slow, and at the highest 15 layers with a negative mean stay at chance."""
+
+_EVALUATIONS = 10
+"""How often what is judged is evaluated: a curve, in few rows of the CSV."""
 
 _HELD_OUT = 2000
 _MEASURED_ON = 500
@@ -42,7 +49,8 @@ class Cell:
 
     All methods at all rates are trained as one population with the first seeds. Each
     method then has the rate with the highest mean accuracy, and is trained with other
-    seeds, which are those of the report.
+    seeds, which are those of the report. What chooses is trained as long as what is
+    judged: before networks leave their plateaus, accuracies tell nothing of rates.
 
     Args:
         dataset: Name for `experiments.engine.datasets.load`.
@@ -62,9 +70,9 @@ class Cell:
     width: int = 50
     samples: int = 10_000
     epochs: int = 30
-    batch_size: int = 100
-    choosing: int = 2
-    seeds: int = 3
+    batch_size: int = 50
+    choosing: int = 1
+    seeds: int = 5
 
     @property
     def name(self) -> str:
@@ -87,39 +95,45 @@ class Cell:
         data_dir: str | None = None,
         progress: keras.callbacks.Callback | None = None,
     ) -> None:
-        """Trains what the ledger does not have yet: first what chooses the rates.
+        """Trains what is missing: first what chooses the rates.
+
+        Runs that chose and are not missing are in the ledger, or in the CSV of results
+        beside it.
 
         Args:
             missing: Descriptions of members.
-            ledger: Gets loss and accuracy in training and on what is held out, and
-                `learning_rate`.
+            ledger: Gets loss and accuracy in training, and, where it is evaluated, on
+                what is held out, and `learning_rate`.
             data_dir: Folder of prepared tensorflow-datasets data.
             progress: Shows how far the training is.
         """
-        # Rates are chosen by the ledger, whatever a table of results has.
-        choosing = ledger.missing(self._choosing(), self.epochs)
+        choosing = [run for run in missing if run["rate"] is not None]
         judged = [run for run in missing if run["rate"] is None]
         if choosing:
             rates = [run["rate"] for run in choosing]
-            self._train(choosing, rates, ledger, data_dir, progress)
+            self._train(choosing, rates, [self.epochs], ledger, data_dir, progress)
         if judged:
-            best = self.best_rates(ledger)
+            csv = CSVSource(ledger.path.parent / NAME / f"{NAME}.csv")
+            best = self.best_rates(LedgerSource(ledger), csv)
             rates = [best[run["method"]] for run in judged]
-            self._train(judged, rates, ledger, data_dir, progress)
+            every = -(-self.epochs // _EVALUATIONS)
+            evaluated = range(self.epochs, 0, -every)
+            self._train(judged, rates, evaluated, ledger, data_dir, progress)
 
-    def best_rates(self, ledger: Ledger) -> dict[str, float]:
+    def best_rates(self, *sources: Source) -> dict[str, float]:
         """Returns of each method the rate with the highest accuracy, the mean of seeds.
 
         Of rates that are equally good it is the lowest.
+
+        Args:
+            *sources: Where the runs that choose are, each in one of them.
         """
-        scores: dict[tuple[str, float], list[float]] = {}
-        for run in self._choosing():
-            accuracy = ledger.curve(run)[-1]["val_accuracy"]
-            scores.setdefault((run["method"], run["rate"]), []).append(accuracy)
-        means = {of: statistics.fmean(values) for of, values in scores.items()}
+        frame = read([self], *sources).frame
+        last = frame[frame["rate"].notna() & (frame["epoch"] == self.epochs - 1)]
+        means = last.groupby(["method", "rate"])["val_accuracy"].mean().unstack()
         rates = sorted(RATES[self.optimizer])
         return {
-            method: rates[int(np.argmax([means[method, rate] for rate in rates]))]
+            method: rates[int(means.loc[method, rates].to_numpy().argmax())]
             for method in METHODS
         }
 
@@ -140,7 +154,7 @@ class Cell:
     ) -> dict[str, Any]:
         chosen = {"of": list(RATES[self.optimizer]), "by_seeds": self.choosing}
         return {
-            "experiment": "poli-logistic",
+            "experiment": NAME,
             "dataset": self.dataset,
             "samples": self.samples,
             "depth": self.depth,
@@ -159,6 +173,7 @@ class Cell:
         self,
         runs: Sequence[Mapping[str, Any]],
         rates: Sequence[float],
+        evaluated: Sequence[int],
         ledger: Ledger,
         data_dir: str | None,
         progress: keras.callbacks.Callback | None,
@@ -200,13 +215,14 @@ class Cell:
             loss="sparse_categorical_crossentropy",
             metrics=["accuracy"],
             epochs=self.epochs,
+            validation_freq=list(evaluated),
             callbacks=[Rates(rates)],
             progress=progress,
         )
 
 
 class Rates(keras.callbacks.Callback):
-    """Logs the learning rate of every member of a population.
+    """Logs the learning rate of every member of a population, where it is evaluated.
 
     Args:
         rates: One for each member.
@@ -219,8 +235,8 @@ class Rates(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds `learning_rate`."""
-        self.model.log_members("learning_rate", self._rates)
-        if logs is not None:
+        if logs is not None and "val_accuracy" in logs:
+            self.model.log_members("learning_rate", self._rates)
             logs["learning_rate"] = float(self._rates.mean())
 
 
