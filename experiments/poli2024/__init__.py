@@ -48,6 +48,8 @@ _LAGRANGIAN = [
     lagrangian.Cell("fashion_mnist", "mnist"),
 ]
 
+_BORN_DEAD = [born_dead.Cell(width) for width in range(2, 11)]
+
 _SCALINGS: tuple[Scaling, ...] = ("unit", "standard")
 _INPUTS = [(scaling, norm) for norm in (False, True) for scaling in _SCALINGS]
 
@@ -170,29 +172,18 @@ EXPERIMENTS = (
         rai_report.report,
         {
             "smoke": [
-                *(
-                    born_dead.Cell(method, width, 10, 50)
-                    for method in born_dead.METHODS
-                    for width in (2, 4)
-                ),
-                collapse.Cell("|x|", 2, 3),
+                *(born_dead.Cell(width, 10, 50) for width in (2, 4)),
+                collapse.Cell("|x|", 3, 3),
             ],
             "desk": [
-                *(
-                    born_dead.Cell(method, width)
-                    for method in born_dead.METHODS
-                    for width in range(2, 11)
-                ),
+                *_BORN_DEAD,
                 *(collapse.Cell(target) for target in collapse.TARGETS),
             ],
             "paper": [
-                *(
-                    born_dead.Cell(method, width)
-                    for method in born_dead.METHODS
-                    for width in range(2, 11)
-                ),
+                *_BORN_DEAD,
                 *(collapse.Cell(target, 1000, 1000) for target in collapse.TARGETS),
             ],
         },
+        ("dead_networks", "dead_units", "dead_units_sd", "spread"),
     ),
 )

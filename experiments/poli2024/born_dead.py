@@ -9,8 +9,8 @@ import keras
 import numpy as np
 
 from experiments.engine.ledger import Ledger
+from experiments.poli2024.methods import check_methods
 from keras_inits import RAI
-from keras_inits.utils.validation import unknown
 
 METHODS = ("he", "rai")
 """He's normal weights without biases, and the asymmetric ones, with theirs."""
@@ -18,7 +18,8 @@ METHODS = ("he", "rai")
 DOMAIN = math.sqrt(3)
 """Inputs are numbers from minus this to this, which have a variance of 1."""
 
-_POINTS = 101
+POINTS = 101
+"""Inputs that are looked at, at equal distances."""
 
 
 def bounds(width: int, depth: int) -> tuple[float, float]:
@@ -34,7 +35,7 @@ def bounds(width: int, depth: int) -> tuple[float, float]:
     that of independent ones, its square (lower bound). The chance that the network
     dies in the end grows with the chance that they die together.
 
-    Lu et al. have such bounds as theorem 3.4; these are derived here.
+    They are derived here: of Lu et al. the abstract alone is at hand.
 
     Args:
         width: Units of each hidden layer.
@@ -68,27 +69,26 @@ class Cell:
     however deep they go on.
 
     Args:
-        method: One of `METHODS`.
         width: Units of each hidden layer.
         depth: Number of hidden layers.
-        networks: How many are drawn.
+        networks: How many are drawn by each method.
+        methods: Those to compare.
     """
 
-    method: str
     width: int
     depth: int = 100
     networks: int = 1000
+    methods: tuple[str, ...] = METHODS
     dataset: str = ""
 
     def __post_init__(self) -> None:
-        """Checks the method."""
-        if self.method not in METHODS:
-            raise unknown("method", self.method, METHODS)
+        """Checks the methods."""
+        check_methods(self.methods, METHODS)
 
     @property
     def name(self) -> str:
         """What it is, in a few words."""
-        return f"{self.method}, {self.width} units, {self.networks} networks"
+        return f"{self.width} units, {self.networks} networks"
 
     @property
     def rows_per_run(self) -> int:
@@ -96,17 +96,19 @@ class Cell:
         return self.depth
 
     def describe(self) -> list[dict[str, Any]]:
-        """Returns the description of the one run."""
+        """Returns the description of the networks of each method."""
         return [
             {
                 "experiment": "poli-rai",
                 "kind": "born dead",
-                "method": self.method,
+                "method": method,
                 "width": self.width,
                 "networks": self.networks,
+                "points": POINTS,
                 "epochs": self.depth,
                 "seed": 0,
             }
+            for method in self.methods
         ]
 
     def train(
@@ -119,26 +121,27 @@ class Cell:
         """Draws the networks, and counts.
 
         Args:
-            missing: The description.
-            ledger: Gets `dead_networks` and `dead_units`, parts of all, behind each
-                layer.
+            missing: Descriptions.
+            ledger: Gets what `dead` returns.
             data_dir: Not needed: inputs are numbers.
             progress: Not shown: it takes seconds.
         """
         for run in missing:
             number = ledger.begin(run)
-            layers = dead(self.method, self.width, self.depth, self.networks, 0)
-            for layer, (networks, units) in enumerate(layers):
-                values = {"dead_networks": [networks], "dead_units": [units]}
+            counts = dead(
+                run["method"], self.width, self.depth, self.networks, run["seed"]
+            )
+            for layer in range(self.depth):
+                values = {name: of[[layer]] for name, of in counts.items()}
                 ledger.record([number], layer, values, 0.0)
 
 
 def dead(
     method: str, width: int, depth: int, networks: int, seed: int
-) -> list[tuple[float, float]]:
+) -> dict[str, np.ndarray]:
     """Draws networks, and counts what is dead behind each layer.
 
-    A network is dead where its slope is 0 for all inputs, and a unit where its output
+    A network is dead where its slope is 0 at all inputs, and a unit where its output
     is. Slopes are followed by themselves: biases may leave so little of the inputs in
     the outputs that rounding hides it, and the network is not dead for that.
 
@@ -147,26 +150,32 @@ def dead(
         width: Units of each hidden layer.
         depth: Number of hidden layers.
         networks: How many are drawn.
-        seed: A seed.
+        seed: A seed. Other methods and widths draw other numbers by it.
 
     Returns:
-        For each layer, the parts of networks and of units that are dead.
+        For each layer `dead_networks`, the part of the networks that are dead, and
+        `dead_units` and `dead_units_sd`, mean and standard deviation over networks of
+        the part of the units that are dead, of all layers up to this one.
     """
-    seeds = np.random.SeedSequence(seed).generate_state(depth).tolist()
+    stream = np.random.SeedSequence((seed, METHODS.index(method), width))
     # In float64: a signal may grow or shrink by twenty decades on its way.
-    x = np.linspace(-DOMAIN, DOMAIN, _POINTS)
-    outputs = np.broadcast_to(x[None, :, None], (networks, _POINTS, 1))
+    x = np.linspace(-DOMAIN, DOMAIN, POINTS)
+    outputs = np.broadcast_to(x[None, :, None], (networks, POINTS, 1))
     slopes = np.ones_like(outputs)
-    counts = []
-    for layer_seed in seeds:
+    flat, silent = [], []
+    for layer_seed in stream.generate_state(depth).tolist():
         kernels, biases = _draw(method, outputs.shape[2], width, networks, layer_seed)
         logits = outputs @ kernels + biases
         active = logits > 0
         outputs, slopes = logits * active, (slopes @ kernels) * active
-        flat = ~slopes.any(axis=(1, 2))
-        silent = ~active.any(axis=1)
-        counts.append((float(flat.mean()), float(silent.mean())))
-    return counts
+        flat.append(~slopes.any(axis=(1, 2)))
+        silent.append((~active.any(axis=1)).mean(axis=1))
+    units = np.cumsum(silent, axis=0) / np.arange(1, depth + 1)[:, None]
+    return {
+        "dead_networks": np.mean(flat, axis=1),
+        "dead_units": units.mean(axis=1),
+        "dead_units_sd": units.std(axis=1, ddof=1),
+    }
 
 
 def _draw(

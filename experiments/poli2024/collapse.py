@@ -10,12 +10,15 @@ import numpy as np
 from experiments.engine import trainer
 from experiments.engine.ledger import Ledger
 from experiments.poli2024.born_dead import DOMAIN, METHODS
+from experiments.poli2024.methods import check_methods
 from keras_inits import calibration
 from keras_inits.population import ENGINE, SeedBatches
 
 SAMPLES, BATCH = 3000, 128
 CONSTANT = 0.01
 """Standard deviation of outputs, in that of the target, below which they are one."""
+EVERY = 10
+"""Epochs after which the ledger has that of the outputs."""
 
 
 @dataclass(frozen=True)
@@ -58,18 +61,24 @@ hand for the other two, whose widths and depths are chosen here."""
 
 @dataclass(frozen=True)
 class Cell:
-    """Networks that learn a function, those of both methods as one population.
+    """Networks that learn a function, those of all methods as one population.
 
     Args:
         target: One of `TARGETS`.
         epochs: Passes through the samples.
         seeds: Networks of each method, each with samples of its own order.
+        methods: Those to compare.
     """
 
     target: str
     epochs: int = 300
-    seeds: int = 500
+    seeds: int = 200
+    methods: tuple[str, ...] = METHODS
     dataset: str = ""
+
+    def __post_init__(self) -> None:
+        """Checks the methods."""
+        check_methods(self.methods, METHODS)
 
     @property
     def name(self) -> str:
@@ -98,7 +107,7 @@ class Cell:
                 "engine": ENGINE,
             }
             for seed in range(self.seeds)
-            for method in METHODS
+            for method in self.methods
         ]
 
     def train(
@@ -112,8 +121,8 @@ class Cell:
 
         Args:
             missing: Descriptions of members.
-            ledger: Gets the loss, and `spread`, the standard deviation of the outputs
-                in that of the target.
+            ledger: Gets the loss, and from `Spread` the standard deviation of the
+                outputs in that of the target.
             data_dir: Not needed: samples are drawn.
             progress: Shows how far the training is.
         """
@@ -164,6 +173,8 @@ def build(of: Target, method: str, seed: int) -> keras.Sequential:
 class Spread(keras.callbacks.Callback):
     """Logs of every member how far its outputs are from a constant.
 
+    After the last epoch, and every `EVERY`th: it takes as long as a third of an epoch.
+
     Args:
         x: Samples.
         y: Targets.
@@ -176,6 +187,8 @@ class Spread(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds `spread`: of several outputs the largest."""
+        if (epoch + 1) % EVERY and epoch + 1 < self.params["epochs"]:
+            return
         outputs = self.model.predict(self._x, batch_size=len(self._x), verbose=0)
         spread = (outputs.std(axis=0) / self._unit).max(axis=-1)
         self.model.log_members("spread", spread)
