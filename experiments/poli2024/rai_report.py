@@ -120,7 +120,7 @@ def _born_dead(curves: Curves) -> Table:
             low, high = bounds(width, layers)
             shown = {
                 quantity: [
-                    f"{100 * of_width[method].loc[layers, quantity]:.1f}"
+                    f"{100 * of_width[method][quantity].loc[layers]:.1f}"
                     if method in of_width
                     else ""
                     for method in METHODS
@@ -242,8 +242,8 @@ def _of_units(curves: Curves) -> list[Claim]:
 
 def _count(curve: pd.DataFrame, layers: int) -> tuple[int, int]:
     """Returns how many networks are dead behind so many layers, and of how many."""
-    networks = int(curve.loc[layers, "networks"])
-    return round(curve.loc[layers, "dead_networks"] * networks), networks
+    networks = int(curve["networks"].loc[layers])
+    return round(curve["dead_networks"].loc[layers] * networks), networks
 
 
 def _shown(curves: Curves, method: str, widths: Sequence[int]) -> str:
