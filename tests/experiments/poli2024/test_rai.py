@@ -282,6 +282,13 @@ def test_a_part_of_the_runs_is_reported(tmp_path, left, claims):
         assert {len(row) for row in table.rows} == {len(table.columns)}
 
 
+def test_networks_that_are_not_followed_to_the_end_are_left_out(tmp_path):
+    rows = [row for row in counted() if row["width"] != 8 or row["epoch"] < 30]
+    _, tables, _ = reported(rows, tmp_path)
+    born = tables["Born dead (%), networks and units of all layers"]
+    assert {row[0].split(" units")[0] for row in born.rows} == {"2", "4"}
+
+
 def test_nothing_dies_where_nothing_is_drawn_dead(tmp_path):
     rows = [row for row in counted() if row["kind"] == "born dead"]
     for row in rows:
