@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +16,17 @@ from experiments.engine import datasets
 from experiments.engine.frame import Results
 from experiments.engine.ledger import Ledger
 from experiments.engine.logistic_signals import signals
+from experiments.reporting import verdicts
 from experiments.reporting.report import Claim, Part, Table, claims_table
 
-PRODUCTS = tuple(range(-16, 5))
+PRODUCTS = (*range(-32, -16, 2), *range(-16, 5))
 """Mean of a weight, times the number of inputs of its layer; the paper's is -8."""
 
 STDDEV = 0.1
 """Of the weights, the paper's."""
 
-PAPER = -8
+PAPER, NEAR = -8, 2
+"""The paper's product, and how far from it one may be that is said to be about it."""
 
 SAMPLES = 500
 _SLOPE = 0.25
@@ -131,22 +132,31 @@ def start(
 
 
 def report(results: Results, folder: Path) -> list[Part]:
-    """Which mean passes most of the gradient, by width, and how much it passes.
+    """Which mean passes the gradient, by data set and width, and how much it passes.
 
     Args:
         results: Of `Cell`s.
         folder: Where the picture goes.
     """
-    kept = passed(results.frame)
+    kept = passed(results)
     rows = []
-    for (dataset, width), by_product in kept.items():
-        best = _best(by_product)
+    for cell, logs in kept.items():
+        products = _best(logs)
+        edge = int(np.isin(products, (PRODUCTS[0], PRODUCTS[-1])).sum())
+        with_best = [
+            np.interp(product, PRODUCTS, logs[seed])
+            for seed, product in zip(logs, products, strict=True)
+        ]
         rows.append(
             [
-                f"{dataset}, {width} units",
-                f"{best}",
-                f"{best / width:.4f}",
-                *(f"{by_product[product]:.3f}" for product in (best, PAPER, 0)),
+                f"{cell.dataset}, {cell.width} units",
+                f"{products.mean():.1f} ({verdicts.interval(products)})"
+                + (f", the last tried in {edge} of {len(products)}" if edge else ""),
+                f"{products.mean() / cell.width:.4f}",
+                *(
+                    f"{math.exp(of.mean()):.3f}"
+                    for of in (np.array(with_best), logs.loc[PAPER], logs.loc[0])
+                ),
             ]
         )
     columns = [
@@ -157,99 +167,149 @@ def report(results: Results, folder: Path) -> list[Part]:
         "with -8",
         "with 0",
     ]
+    parts: list[Part] = [
+        Table("Gradients of the first layer over those of the last", columns, rows)
+    ]
+    claims = _claims(results.cells, kept)
+    if claims:
+        parts.insert(0, claims_table("What Yilmaz & Poli say", claims))
     return [
-        claims_table("What Yilmaz & Poli say", _claims(kept)),
-        Table("Gradients of the first layer over those of the last", columns, rows),
+        *parts,
         _picture(kept, folder / "gradients.png"),
-        f"What a layer passes is the ratio of the gradients (root mean square, of the "
+        "What a layer passes is the ratio of the gradients (root mean square, of the "
         "cross-entropy with respect to outputs) of neighbouring hidden layers, the "
-        "geometric mean over layers and seeds; best is what is nearest to 1, where "
-        "they neither vanish nor explode. Logistic layers with weights from "
-        f"N(mean, {STDDEV:g}²), no biases, pixels in [0, 1], {SAMPLES} samples.",
+        "geometric mean over layers. The best mean of a seed is the one nearest to 0 "
+        "with which this is 1, so that gradients neither vanish nor explode, "
+        "interpolated between those tried; where it never is 1, the one with which it "
+        "comes nearest. Beyond it layers may pass more or less, by chance. Intervals "
+        "are Student's, 90 %, over seeds, and a range is held where it has all of "
+        "one. Logistic layers with weights from "
+        f"N(mean, {STDDEV:g}²), no biases, pixels in [0, 1], {SAMPLES} samples, "
+        f"{verdicts.seeds(results.cells[0].seeds)}.",
     ]
 
 
-Passed = dict[tuple[str, int], dict[int, float]]
-"""By data set and width, and then by product, what a layer passes."""
+Passed = dict[Cell, pd.DataFrame]
+"""Of networks the logarithm of what a layer passes, by product and seed."""
 
 
-def passed(frame: pd.DataFrame) -> Passed:
-    """Returns what a layer passes of the gradient, the geometric mean over seeds."""
-    by_run: dict[tuple[str, int, int, int], dict[int, float]] = {}
-    for row in frame.to_dict("records"):
-        run = (row["dataset"], row["width"], row["product"], row["seed"])
-        by_run.setdefault(run, {})[row["epoch"]] = row["gradient"]
-    logs: dict[tuple[str, int], dict[int, list[float]]] = {}
-    for (dataset, width, product, _), by_layer in by_run.items():
-        last = max(by_layer)
-        log = math.log(by_layer[0] / by_layer[last]) / last
-        logs.setdefault((dataset, int(width)), {}).setdefault(product, []).append(log)
-    return {
-        of: {
-            product: math.exp(statistics.fmean(values))
-            for product, values in by.items()
-        }
-        for of, by in logs.items()
-    }
+def passed(results: Results) -> Passed:
+    """Returns what a layer passes of the gradient, of the seeds that have all products.
+
+    Args:
+        results: Of `Cell`s.
+    """
+    frame, kept = results.frame, Passed()
+    for cell in results.cells:
+        chosen = (frame["dataset"] == cell.dataset) & (frame["width"] == cell.width)
+        done = verdicts.finished(frame[chosen], cell.rows_per_run)
+        first, last = (
+            done[done["epoch"] == layer].set_index(["product", "seed"])["gradient"]
+            for layer in (0, cell.depth - 1)
+        )
+        logs = np.log((first / last).astype(float)) / (cell.depth - 1)
+        by_seed = logs.unstack().reindex(PRODUCTS).dropna(axis="columns")
+        if by_seed.size:
+            kept[cell] = by_seed
+    return kept
 
 
-def _best(by_product: Mapping[int, float]) -> int:
-    """Returns the product with which gradients neither vanish nor explode."""
-    return min(by_product, key=lambda product: abs(math.log(by_product[product])))
+def best(logs: Sequence[float]) -> float:
+    """Returns the product nearest to 0 with which gradients neither vanish nor explode.
+
+    It is where the logarithm of what a layer passes, interpolated, is 0. Where it
+    never is, it is where it comes nearest: the peak of the parabola through the best
+    product and its two neighbours, or an end of `PRODUCTS`.
+
+    Args:
+        logs: The logarithm for each of `PRODUCTS`.
+    """
+    points, values = np.array(PRODUCTS, dtype=float), np.array(logs, dtype=float)
+    (left,) = np.nonzero(values[:-1] * values[1:] <= 0)
+    if len(left):
+        share = values[left] / (values[left] - values[left + 1])
+        zeros = points[left] + share * (points[left + 1] - points[left])
+        return float(zeros[np.abs(zeros).argmin()])
+    nearest = int(np.abs(values).argmin())
+    if nearest in (0, len(points) - 1):
+        return float(points[nearest])
+    three = slice(nearest - 1, nearest + 2)
+    curvature, slope, _ = np.polyfit(points[three], values[three], 2)
+    return float(-slope / (2 * curvature))
 
 
-def _claims(kept: Passed) -> list[Claim]:
-    best = {of: _best(by) for of, by in kept.items()}
+def _best(logs: pd.DataFrame) -> np.ndarray:
+    """Returns the best product of each seed."""
+    return np.array([best(logs[seed].tolist()) for seed in logs])
+
+
+def _claims(cells: Sequence[Cell], kept: Passed) -> list[Claim]:
+    """Judges each data set of which all widths have all seeds."""
+    claims = list[Claim]()
+    for dataset in dict.fromkeys(cell.dataset for cell in cells):
+        widths = [cell for cell in cells if cell.dataset == dataset]
+        if all(c in kept and len(kept[c].columns) == c.seeds for c in widths):
+            claims += _claims_of(dataset, {cell: kept[cell] for cell in widths})
+    return claims
+
+
+def _claims_of(dataset: str, kept: Passed) -> list[Claim]:
+    widths = [cell.width for cell in kept]
+    products = np.array([_best(logs) for logs in kept.values()])
     shown = ", ".join(
-        f"{dataset} {width}: {best[dataset, width]}" for dataset, width in best
+        f"{width}: {of.mean():.1f} ({verdicts.interval(of)})"
+        for width, of in zip(widths, products, strict=True)
     )
-    negative = all(product < 0 for product in best.values())
     claims: list[Claim] = [
         (
-            "The best mean is negative (mean times inputs, by data set and units)",
+            f"The best mean is negative, {dataset} (mean x inputs, by units)",
             shown,
-            negative,
+            verdicts.above_zero([-of for of in products]),
         )
     ]
-    if negative and len({width for _, width in best}) > 2:
-        widths = np.array([width for _, width in best], dtype=float)
-        means = -np.array(list(best.values())) / widths
-        slope, _ = np.polyfit(np.log(widths), np.log(means), 1)
+    if len(widths) > 2 and (products < 0).all():
+        means = -products / np.array(widths)[:, None]
+        slopes, _ = np.polyfit(np.log(widths), np.log(means), 1)
+        low, high = verdicts.ends(slopes)
         claims.append(
             (
-                "It is proportional to 1 / inputs: its logarithm falls by 1 with that "
-                "of the width",
-                f"slope {slope:.2f}",
-                bool(abs(slope + 1) <= _SLOPE),
+                f"It is proportional to 1 / inputs, {dataset}: its logarithm falls by "
+                f"1 with that of the width, within {_SLOPE:g}",
+                f"slope {slopes.mean():.2f} ({low:.2f} to {high:.2f})",
+                verdicts.within(slopes, -1 - _SLOPE, -1 + _SLOPE),
             )
         )
-    gains = [by[PAPER] / by[0] for by in kept.values()]
-    claims += [
+    overall = products.mean(axis=0)
+    gains = [(logs.loc[PAPER] - logs.loc[0]).to_numpy() for logs in kept.values()]
+    ratios = [math.exp(of.mean()) for of in gains]
+    return [
+        *claims,
         (
-            "The constant is -8: the best product is within 1 of it",
-            f"median {statistics.median(best.values()):g}; {shown}",
-            all(abs(product - PAPER) <= 1 for product in best.values()),
+            f"It is about -8 / inputs, {dataset} (mean x inputs from {PAPER - NEAR} to "
+            f"{PAPER + NEAR}, the mean over widths)",
+            f"{overall.mean():.1f} ({verdicts.interval(overall)})",
+            verdicts.within(overall, PAPER - NEAR, PAPER + NEAR),
         ),
         (
-            "With -8 a layer passes more of the gradient than with a mean of 0",
-            f"{min(gains):.2f} to {max(gains):.2f} times as much",
-            min(gains) > 1,
+            "With -8 / inputs a layer passes more of the gradient than with a mean of "
+            f"0, {dataset}, at every width",
+            f"{min(ratios):.2f} to {max(ratios):.2f} times as much",
+            verdicts.above_zero(gains),
         ),
     ]
-    return claims
 
 
 def _picture(kept: Passed, path: Path) -> Path:
     """Draws what a layer passes over the mean, by width."""
-    names = list(dict.fromkeys(dataset for dataset, _ in kept))
+    names = list(dict.fromkeys(cell.dataset for cell in kept)) or [""]
     figure = Figure(figsize=(3.6 * len(names) + 1.6, 3.4), layout="constrained")
     panels = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]
     for axes, name in zip(panels, names, strict=True):
-        for (dataset, width), by_product in kept.items():
-            if dataset == name:
-                points = sorted(by_product)
-                values = [by_product[point] for point in points]
-                axes.plot(points, values, marker="o", ms=3, label=f"{width} units")
+        for cell, logs in kept.items():
+            if cell.dataset == name:
+                values = np.exp(logs.mean(axis=1))
+                label = f"{cell.width} units"
+                axes.plot(PRODUCTS, values, marker="o", ms=3, label=label)
         axes.axvline(PAPER, color="0.6", ls=":")
         axes.axhline(1, color="0.6", lw=0.8)
         axes.set_yscale("log")
