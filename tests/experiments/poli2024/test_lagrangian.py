@@ -87,15 +87,39 @@ def test_methods_set_all_layers_or_the_last():
 def test_all_and_parts_are_reported(ledger, tmp_path):
     results = frame.read([CELL], LedgerSource(ledger))
     claims, table, picture, text = lagrangian.report(results, tmp_path)
-    assert len(claims.rows) == 4 and len(table.rows) == 2 * len(COMPARED)
+    assert len(claims.rows) == 6 and len(table.rows) == 2 * len(COMPARED)
     assert picture.exists() and "a reconstruction" in text
-    some = results.frame[results.frame["method"] == "glorot"]
-    table, _, _ = lagrangian.report(Results([CELL], some, len(some)), tmp_path)
+
+    def of(chosen):
+        part = results.frame[chosen]
+        return lagrangian.report(Results([CELL], part, len(part)), tmp_path)
+
+    rows = results.frame
+    table, _, _ = of(rows["method"] == "glorot")
     assert [row[-2:] for row in table.rows] == [["", ""]] * 2
+    table, _, _ = of(rows["seed"] == 1)
+    assert len(table.rows) == 2 * len(COMPARED)
+    table, _, _ = of((rows["method"] == "he") & (rows["last"] == "lagrangian_lr"))
+    assert [row[-2:] for row in table.rows] == [["", ""]]
 
 
-def reported(loss, start, folder):
-    cell = Cell("digits", "digits", epochs=20)
+def test_seeds_without_kaimings_have_no_number_of_epochs(ledger, tmp_path):
+    """They would count as never there: nothing says what they are to reach."""
+    results = frame.read([CELL], LedgerSource(ledger))
+    rows = results.frame
+    kaiming = (rows["method"] == "he") & (rows["last"] == "method")
+
+    def of(chosen):
+        part = Results([CELL], rows[chosen], 1)
+        (table, *_) = lagrangian.report(part, tmp_path)
+        return {row[0]: row[-2:] for row in table.rows}
+
+    one = of(rows["seed"] == 0)
+    assert of((rows["seed"] == 0) | ~kaiming) == one
+
+
+def reported(loss, start, folder, seeds=5):
+    cell = Cell("digits", "digits", epochs=20, seeds=seeds)
     rows = []
     for each in cell.describe():
         noise = 0.001 * each["seed"]
@@ -113,19 +137,26 @@ def reported(loss, start, folder):
     return [row[-1] for row in claims.rows], table
 
 
-def test_claims_follow_the_losses(tmp_path):
-    def faster(each, epoch):
-        pace = 2 if each["last"] == "lagrangian_lr" else 1
-        return 2 - 0.1 * pace * (epoch + 1)
+def falling(pace):
+    def loss(each, epoch):
+        by = pace if each["last"] == "lagrangian_lr" else 1
+        return 2 - 0.1 * by * (epoch + 1)
 
+    return loss
+
+
+def test_claims_follow_the_losses(tmp_path):
     def lower(each):
         return 1.0 if each["last"] == "lagrangian_lr" else 2.0
 
-    held, table = reported(faster, lower, tmp_path)
-    assert held == ["yes"] * 4
-    assert [row[-2:] for row in table.rows[:2]] == [["15", "15"], ["8", "8"]]
-
-    def alike(each, epoch):
-        return 2 - 0.1 * (epoch + 1)
-
-    assert reported(alike, lambda each: -lower(each), tmp_path)[0][:3] == ["no"] * 3
+    # 15 epochs and 10: a third fewer. 15 and 8, or 15 and 13, are fewer and not that.
+    held, table = reported(falling(1.5), lower, tmp_path)
+    assert held == ["yes"] * 6
+    assert [row[-2:] for row in table.rows[:2]] == [["15", "15"], ["10", "10"]]
+    for pace in (2, 1.2):
+        held, _ = reported(falling(pace), lower, tmp_path)
+        assert held[1:5] == ["yes", "no"] * 2
+    held, _ = reported(falling(0.9), lambda each: -lower(each), tmp_path)
+    assert held[:5] == ["no"] * 5
+    # One seed decides nothing.
+    assert reported(falling(2), lower, tmp_path, 1)[0] == ["open"] * 6
