@@ -16,6 +16,7 @@ from experiments.poli2024 import (
     residual,
     residual_report,
     tanh,
+    tanh_report,
 )
 
 _SOURCE = "Poli & Yilmaz (2024)"
@@ -122,13 +123,13 @@ EXPERIMENTS = (
         "poli-tanh",
         "a negative mean in tanh networks, a regression",
         f"{_SOURCE}, section 2.1",
-        tanh.report,
+        tanh_report.report,
         {
-            "smoke": [tanh.Cell("diabetes", 2, 5, 2)],
+            "smoke": [tanh.Cell("diabetes", 2, 5, 1, 2)],
             "desk": _TANH,
             "paper": _TANH,
         },
-        networks=tanh.networks,
+        networks=tanh_report.networks,
     ),
     Experiment(
         "poli-lagrangian",
