@@ -154,8 +154,8 @@ def report(results: Results, folder: Path) -> list[Part]:
                 + (f", the last tried in {edge} of {len(products)}" if edge else ""),
                 f"{products.mean() / cell.width:.4f}",
                 *(
-                    f"{math.exp(of.mean()):.3f}"
-                    for of in (np.array(with_best), logs.loc[PAPER], logs.loc[0])
+                    f"{math.exp(float(np.mean(of))):.3f}"
+                    for of in (with_best, logs.loc[PAPER], logs.loc[0])
                 ),
             ]
         )

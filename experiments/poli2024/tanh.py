@@ -26,13 +26,13 @@ LAGRANGIAN = {
 COMPARED = ("yilmaz_poli", "glorot", "he", "lecun", "ortho", *LAGRANGIAN)
 """Of `methods.METHODS`, and all of `LAGRANGIAN`."""
 
-RATES = (0.0003, 0.001, 0.003, 0.01)
+RATES = (0.0003, 0.001, 0.003, 0.01, 0.03)
 """Learning rates of Adam to choose from."""
 
 UNITS, BATCH = 32, 32
 """Of each hidden layer, and samples of a batch."""
 
-_LIVES, _SEEN, _SENSORS, _MOST = 80, 45, 14, 125.0
+_LIVES, _SEEN, _SENSORS, _MOST = 80, 30, 14, 125.0
 
 Samples = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Inputs, targets `(samples, 1)`, and the group of each sample, numbered from 0."""
@@ -42,7 +42,7 @@ def remaining_life(seed: int = 0) -> Samples:
     """Draws sensors of machines that wear out, and the cycles that are left to each.
 
     A documented stand-in for turbofan engines: 80 machines live for 150 to 300 cycles,
-    and are seen 45 times, at equal distances. Wear grows as
+    and are seen 30 times, at equal distances. Wear grows as
     `w = (exp(3 t / life) - 1) / (e**3 - 1)`, and 14 sensors show
     `offset + slope w + 0.3 curve w**2 + 0.1 noise`, with offsets of every machine and
     slopes and curves of every sensor. The target is what is left of the life, at most

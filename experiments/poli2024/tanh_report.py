@@ -74,6 +74,7 @@ def report(results: Results, folder: Path) -> list[Part]:
     model = build(10, 2, "glorot", 0)
     misfits = suitability.misfits(model, "yilmaz_poli")
     of = results.cells[0]
+    epochs = " or ".join(str(n) for n in sorted({c.epochs for c in results.cells}))
     parts.append(
         f"Hidden layers of {UNITS} tanh units, one output; Adam, batches of {BATCH}, "
         "inputs and targets of variance 1. A fifth of the patients of diabetes are "
@@ -81,7 +82,8 @@ def report(results: Results, folder: Path) -> list[Part]:
         "machines that wear out, 14 sensors. Each method has the learning rate with "
         f"the lowest error, the mean of {of.choosing} seeds, of "
         f"{', '.join(f'{rate:g}' for rate in RATES)}, and is judged with "
-        f"{of.seeds} others; of a run it is the lowest error of {of.epochs} epochs. "
+        f"{of.seeds} others; of a run it is the lowest error of {epochs} epochs, "
+        "and where that is of the last, more epochs may lower it. "
         "What is not reached counts as the last epoch. Intervals are Student's, 90 %, "
         "of ratios by seed; a range is held where it has all of one. lagrangian_lr is "
         "a reconstruction, and sets the last layer alone. "

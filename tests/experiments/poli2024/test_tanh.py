@@ -19,7 +19,7 @@ CELL = Cell("diabetes", 2, 2, 1, 2)
 
 def test_machines_wear_out():
     x, y, machines = tanh.remaining_life()
-    assert x.shape == (len(y), 14) and len(x) == 80 * 45
+    assert x.shape == (len(y), 14) and len(x) == 80 * 30
     assert y.min() > 0 and y.max() == 125
     # A new machine shows its offset and noise; at the end all shows its wear.
     starts = np.flatnonzero(np.diff(y[:, 0], prepend=0) > 0)
@@ -133,7 +133,7 @@ def judged(cell, loss, folder):
     rows = [
         run
         | {"epoch": epoch, "val_loss": loss(run, epoch), "versions": "none"}
-        | {"learning_rate": 0.01 if run["method"] == "he" else 0.001}
+        | {"learning_rate": 0.03 if run["method"] == "he" else 0.001}
         for run in cell.describe()
         for epoch in range(cell.epochs)
     ]
@@ -175,7 +175,7 @@ def test_claims_follow_the_errors(tmp_path):
         "20",
     ]
     assert by_method["diabetes, 2 layers: he"] == [
-        "0.01, the last tried",
+        "0.03, the last tried",
         "0.502 ± 0.001",
         "15",
         "15",
