@@ -99,6 +99,16 @@ def p_value(differences: np.ndarray) -> float:
     return float(scipy.stats.ttest_1samp(differences, 0.0).pvalue)
 
 
+def p_text(p: float) -> str:
+    """Formats a p.
+
+    Examples:
+        >>> p_text(0.0204), p_text(3e-6)
+        ('p = 0.020', 'p < 0.001')
+    """
+    return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
+
+
 def sign_test(above: int, below: int) -> float:
     """Returns the two-sided p of so many pairs one way and the other, ties aside."""
     pairs = above + below

@@ -270,8 +270,8 @@ def _claims(cell: Cell, losses: pd.DataFrame) -> list[Claim]:
         with np.errstate(invalid="ignore"):  # Of infinite ones, which are ties.
             gaps = {m: by_run.loc[m].to_numpy() - by_run.loc[method] for m in rivals}
         texts = [
-            f"{rival}'s is {np.exp(of.mean()):.3f} times as high (p = "
-            f"{verdicts.p_value(of):.3f})"
+            f"{rival}'s is {np.exp(of.mean()):.3f} times as high "
+            f"({verdicts.p_text(verdicts.p_value(of))})"
             for rival, of in gaps.items()
         ]
         span = f"iterations {after * last:,.0f} to {until * last:,.0f}: "

@@ -12,6 +12,10 @@ from keras_inits import Lecun98Uniform, OrthoEP, RandomEP, YilmazPoli, calibrati
 from keras_inits.inspection.activations import kind_of
 from keras_inits.utils.validation import unknown
 
+TRUE_OPTIMUM = "random+EP, true optimum"
+"""The elliptical projection with the standard deviation that the entropy itself asks
+for; the paper takes that of its bound."""
+
 METHODS = (
     "lecun",
     "glorot",
@@ -19,14 +23,10 @@ METHODS = (
     "lsuv",
     "ortho+EP",
     "random+EP",
-    "random+EP, true optimum",
+    TRUE_OPTIMUM,
     "yilmaz_poli",
 )
-"""Those of the paper, in its order, and two that it does not have.
-
-The elliptical projection takes the standard deviation of the logits from the bound on
-the entropy; "true optimum" takes it from the entropy itself.
-"""
+"""Those of the paper, in its order, and two that it does not have."""
 
 PAPER = METHODS[:6]
 """Those that the paper compares."""
@@ -37,7 +37,7 @@ DRAWS: dict[str, Callable[..., keras.Initializer]] = {
     "ortho": keras.initializers.Orthogonal,
     "ortho+EP": OrthoEP,
     "random+EP": RandomEP,
-    "random+EP, true optimum": RandomEP,
+    TRUE_OPTIMUM: RandomEP,
     "yilmaz_poli": YilmazPoli,
 }
 """What draws the kernels of a method, but for `lsuv`, which measures."""
@@ -57,7 +57,7 @@ def projected(method: str) -> bool:
 
 def logit_std(method: str) -> float:
     """Returns the standard deviation that a method gives to logits by theorem 1."""
-    if method == "random+EP, true optimum":
+    if method == TRUE_OPTIMUM:
         return entropy.best_std()
     return entropy.BOUND_STD
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from experiments.sansone2017 import entropy
 from experiments.sansone2017.methods import METHODS
@@ -89,8 +89,8 @@ def learning_curves(
     """Draws quantities over iterations: mean of each method, and its standard error.
 
     Args:
-        panels: By what it is of, the values; what is `(log)` is drawn on a logarithmic
-            scale, and other things from 0.
+        panels: By what it is of, the values; what ends in `log)` is drawn on a
+            logarithmic scale, and other things from 0.
         across: What the horizontal axis is.
         path: The PNG file to write.
         level: What is drawn beside them at one height, and at which. Defaults to
@@ -114,8 +114,12 @@ def learning_curves(
         if level is not None:
             axes.axhline(level[1], color="0.5", ls=":", label=level[0])
         axes.set_title(title, loc="left", fontsize=10)
-        if "(log)" in title:
+        if title.endswith("log)"):
             axes.set_yscale("log")
+            # Numbers as they are in the tables, and few of them.
+            axes.yaxis.set_major_locator(LogLocator(10, (1.0, 2.0, 5.0)))
+            axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axes.yaxis.set_minor_formatter(NullFormatter())
         else:
             axes.set_ylim(bottom=0)
         axes.set_xlabel(across)

@@ -225,7 +225,7 @@ def _claims(final: Mapping[str, Mapping[int, float]], soonest: Any) -> list[Clai
     def judged(higher: Mapping[str, np.ndarray]) -> tuple[str, bool | None]:
         p = {method: sign_flip_p(of) for method, of in higher.items()}
         texts = [
-            f"{method} {of.mean():+.1f} points (p = {p[method]:.3f})"
+            f"{method} {of.mean():+.1f} points ({verdicts.p_text(p[method])})"
             for method, of in higher.items()
         ]
         ahead = [of.mean() > 0 for of in higher.values()]

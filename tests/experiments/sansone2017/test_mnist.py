@@ -73,7 +73,7 @@ def test_the_report_has_every_method_and_layer(trained, tmp_path):
     assert [row[0] for row in table.rows] == list(METHODS)
     # What was published of MNIST is not compared with other digits.
     assert "published" not in table.columns
-    assert len(claims.rows) == 4 + 5 + 3
+    assert len(claims.rows) == 6 + 5 + 3
     assert [path.name for path in pictures] == ["curves.png", "layers.png"]
     assert "a beginning of the paper's 900,000" in text and "seeds 0 to 1" in text
 
@@ -121,13 +121,15 @@ def test_claims_follow_the_curves(tmp_path):
     held, errors = claims_of(3, WATCHED, falling, drifting, tmp_path)
     # That layers do not drift later, and what comes of it, a short run does not know;
     # what was published is not set beside it.
-    assert held == ["yes"] * 7 + ["open", "yes"] + ["open"] * 3
+    # Both optima are alike here.
+    objectives = [*["yes"] * 2, "open"] * 2
+    assert held == [*objectives, *["yes"] * 3, "open", "yes", *["open"] * 3]
     assert errors.rows[0][1:3] == ["7.98 ± 2.05", "4,000"]
     longer = dataclasses.replace(WATCHED, iterations=90_000)
     held, _ = claims_of(3, longer, falling, drifting, tmp_path)
-    assert held == ["yes"] * 9 + ["open"] * 3
+    assert held == [*objectives, *["yes"] * 5, *["open"] * 3]
     held, _ = claims_of(1, WATCHED, falling, drifting, tmp_path)
-    assert held[:5] == ["yes"] * 5 and held[-1] == "open"
+    assert held[:7] == [*objectives, "yes"] and held[-1] == "open"
     # The paper has no curves of Table 2.
     plain = dataclasses.replace(WATCHED, watched=False)
     assert claims_of(2, plain, falling, drifting, tmp_path)[0] == ["open"]
@@ -195,7 +197,7 @@ def test_claims_may_fail(tmp_path):
         return 0.05 if method == "lsuv" else 0.5
 
     held, _ = claims_of(3, WATCHED, slow, other, tmp_path)
-    assert held[:9] == ["no"] * 4 + ["open"] * 3 + ["no"] * 2
+    assert held[:11] == [*["no", "no", "open"] * 2, *["open"] * 3, *["no"] * 2]
     long = dataclasses.replace(WATCHED, iterations=90_000)
     # What drifts after the paper's 90,000 iterations is not counted.
     later = dataclasses.replace(WATCHED, iterations=100_000)
@@ -203,8 +205,8 @@ def test_claims_may_fail(tmp_path):
     def late(method, epoch):
         return 0.05 if epoch >= 90 else 0.5
 
-    assert claims_of(3, long, slow, other, tmp_path)[0][4:8] == ["no"] * 4
-    assert claims_of(3, later, slow, late, tmp_path)[0][4:8] == ["no"] * 3 + ["yes"]
+    assert claims_of(3, long, slow, other, tmp_path)[0][6:10] == ["no"] * 4
+    assert claims_of(3, later, slow, late, tmp_path)[0][6:10] == ["no"] * 3 + ["yes"]
 
 
 def test_networks_of_tanh_are_listed_and_not_run(tmp_path):
