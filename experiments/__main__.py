@@ -262,8 +262,10 @@ def guide(
         for name, experiment in registry.ALL.items():
             csv = results / name / f"{name}.csv"
             if experiment.networks is not None and csv.exists():
-                cells = experiment.select("desk")
-                compared[name] = experiment.networks(frame.read(cells, CSVSource(csv)))
+                known = frame.read(experiment.select("desk"), CSVSource(csv))
+                # A CSV of another protocol has none of its runs.
+                if known.runs:
+                    compared[name] = experiment.networks(known)
         if not compared:
             raise FileNotFoundError(f"There are no results to read in {results}.")
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -28,6 +28,17 @@ METHODS = (
 )
 """Those of the paper, in its order, and two that it does not have."""
 
+REGISTERED = {
+    "lecun": "lecun98_uniform",
+    "glorot": "glorot_uniform",
+    "ortho": "orthogonal",
+    "lsuv": "lsuv",
+    "ortho+EP": "ortho_ep",
+    "random+EP": "random_ep",
+    "yilmaz_poli": "yilmaz_poli",
+}
+"""What `keras_inits.initialize` calls them, those that have a name there."""
+
 PAPER = METHODS[:6]
 """Those that the paper compares."""
 

@@ -12,13 +12,17 @@ import pandas as pd
 from experiments.engine.frame import Results
 from experiments.reporting import verdicts
 from experiments.reporting.comparison import read_published
+from experiments.reporting.guide import Network
 from experiments.reporting.report import Part, Table, claims_table, mean_sd
 from experiments.sansone2017 import augmentation, mnist_claims, views
-from experiments.sansone2017.methods import PAPER
+from experiments.sansone2017.methods import PAPER, REGISTERED
 from experiments.sansone2017.mnist import Cell
 
 ITERATIONS = 900_000
 """Those of the paper."""
+
+TRAINED = 50.0
+"""Accuracy (%) above which a network counts as trained."""
 
 _WIDTHS = ((800,), (2500, 2000, 1500, 1000, 500))
 """Hidden layers of the paper."""
@@ -70,6 +74,28 @@ def _report(number: int, results: Results, folder: Path) -> list[Part]:
         "by paired t-tests over seeds."
     )
     return parts
+
+
+def networks(results: Results) -> list[Network]:
+    """Returns what was compared, for the guide to initializers."""
+    (cell,) = results.cells
+    chosen = verdicts.chosen(verdicts.finished(results.frame, cell.rows_per_run))
+    scores: dict[str, dict[int, float]] = {}
+    for row in chosen[chosen["method"].isin(REGISTERED)].to_dict("records"):
+        of_method = scores.setdefault(REGISTERED[row["method"]], {})
+        of_method[row["seed"]] = 100 * row["test_accuracy"]
+    dropout = ", with dropout" if cell.dropout else ""
+    distorted = ", distorted" if cell.distorted else ""
+    return [
+        Network(
+            "sigmoid",
+            f"{cell.shape} units{dropout}",
+            f"{cell.dataset}{distorted}, 0..1 less its mean, {cell.iterations:,} steps "
+            "of SGD at 0.001, momentum 0.9",
+            scores,
+            trained=TRAINED,
+        )
+    ]
 
 
 def _table(number: int, cell: Cell, done: pd.DataFrame, comparable: bool) -> Table:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import keras_inits
 from experiments.engine import datasets, frame
 from experiments.engine.frame import LedgerSource, Results
 from experiments.engine.ledger import Ledger
@@ -76,6 +77,20 @@ def test_the_report_has_every_method_and_layer(trained, tmp_path):
     assert len(claims.rows) == 6 + 5 + 3
     assert [path.name for path in pictures] == ["curves.png", "layers.png"]
     assert "a beginning of the paper's 900,000" in text and "seeds 0 to 1" in text
+
+
+def test_the_guide_has_what_initialize_knows(trained):
+    (network,) = mnist_report.networks(frame.read([CELL], LedgerSource(trained)))
+    assert set(network.scores) <= {*keras_inits.available(), "lsuv", "orthogonal"} | {
+        "glorot_uniform"
+    }
+    assert len(network.scores) == len(METHODS) - 1
+    (row,) = [
+        row
+        for row in trained.curve(CELL.description("random+EP", 1))
+        if row["epoch"] == 1
+    ]
+    assert network.scores["random_ep"][1] == pytest.approx(100 * row["test_accuracy"])
 
 
 def results_of(cell, loss, last_layer):
