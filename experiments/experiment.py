@@ -172,9 +172,7 @@ class Experiment:
             self.quantities,
         )
 
-    def _replaced(
-        self, cells: Sequence[Cell], changes: Mapping[str, Any]
-    ) -> list[Cell]:
+    def _replaced(self, cells: Sequence[Any], changes: Mapping[str, Any]) -> list[Cell]:
         """Returns the cells with other values, each of those that it has."""
         fields = [{field.name for field in dataclasses.fields(cell)} for cell in cells]
         for name, value in changes.items():

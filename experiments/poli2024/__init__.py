@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from experiments.engine.datasets import Scaling
-from experiments.experiment import Experiment
+from experiments.experiment import Cell, Experiment
 from experiments.poli2024 import (
     born_dead,
     collapse,
@@ -62,7 +62,7 @@ _INPUTS = [(scaling, norm) for norm in (False, True) for scaling in _SCALINGS]
 
 def _residual(
     dataset: str, layers: Sequence[int], width: int, epochs: int
-) -> list[residual.Networks]:
+) -> list[Cell]:
     """Returns networks at their start, and what is trained and diagnosed.
 
     Args:
@@ -73,7 +73,7 @@ def _residual(
         epochs: To train.
     """
     trained = layers if width == 64 else layers[:1]
-    found: list[residual.Networks] = []
+    found: list[Cell] = []
     for scaling, norm in _INPUTS:
         found += [residual.Start(dataset, n, 64, scaling, norm) for n in layers]
         for number in trained:

@@ -70,6 +70,11 @@ class Networks:
         return f"{self.network}, {self.data}, {self.normalization}"
 
     @property
+    def rows_per_run(self) -> int:
+        """Rows that the ledger has of a run that is finished."""
+        raise NotImplementedError
+
+    @property
     def relu_layers(self) -> int:
         """Number of ReLU layers."""
         return 1 + 2 * sum(networks.RESIDUAL_BLOCKS[self.layers])

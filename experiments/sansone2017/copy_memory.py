@@ -286,7 +286,8 @@ def _claims(cell: Cell, losses: pd.DataFrame) -> list[Claim]:
     one_epoch = 1 - cell.iterations_per_epoch / last
     end, best = ahead(ours, logistic, one_epoch, 1)
     by_run = losses.set_index(["iteration", "method", "seed"])["val_loss"]
-    halfway = max((at for at in by_run.index.levels[0] if at <= 0.5 * last), default=0)
+    known = losses["iteration"].unique()
+    halfway = max((at for at in known if at <= 0.5 * last), default=0)
     above = by_run[last].unstack() - np.log(memoryless(cell.delay))
     degraded = (
         (by_run[last]["ortho"] - by_run[halfway]["ortho"]).to_numpy()

@@ -1,6 +1,7 @@
 """What the paper's own sizes cost: steps measured, memory counted, hours from both."""
 
 import dataclasses
+import os
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -109,8 +110,8 @@ class Cell:
 
         Args:
             missing: The description.
-            ledger: Gets `seconds_per_step` and `bytes` of weights, gradients and
-                optimizer.
+            ledger: Gets `seconds_per_step`, `bytes` of weights, gradients and
+                optimizer, and `cores` that it may run on.
             data_dir: Folder of prepared data.
             progress: Not shown: it takes a minute.
         """
@@ -125,6 +126,7 @@ class Cell:
             values = {
                 "seconds_per_step": [timer.seconds_per_step],
                 "bytes": [float(timer.bytes)],
+                "cores": [float(len(os.sched_getaffinity(0)))],
             }
             ledger.record([ledger.begin(run)], 0, values, sum(timer.seconds))
 
@@ -173,11 +175,12 @@ class Timer(keras.callbacks.Callback):
 def _advantages(cells: Sequence[Cell], frame: pd.DataFrame) -> list[Claim]:
     """Judges section 6.5: how much longer an LSTM takes than logistic networks."""
     seconds: dict[str, dict[str, float]] = {}
+    seconds_of = dict(frame["seconds_per_step"])
     for cell in cells:
         if isinstance(cell.trained, penn_treebank.Cell):
             of_table = seconds.setdefault(cell.title, {})
             of_table[cell.trained.kind] = float(
-                frame.loc[cell.name, "seconds_per_step"]
+                frame.loc[cell.name]["seconds_per_step"]
             )
     return [
         (
@@ -247,6 +250,8 @@ def report(results: Results, folder: Path) -> list[Part]:
                 f"{cell.operations * cell.steps / 1e13 / 3600:,.1f}",
             ]
         )
+    number = int(frame["cores"].max())
+    cores = f"{number} cores" if number > 1 else "one core"
     columns = [
         "",
         "what is trained",
@@ -264,7 +269,7 @@ def report(results: Results, folder: Path) -> list[Part]:
         table.insert(0, claims_table("What the paper says in words", claims))
     return [
         *table,
-        f"{hours:,.0f} hours on this machine, if nothing else runs. Memory is that of "
+        f"{hours:,.0f} hours on {cores} of this machine, if nothing else runs. Memory is that of "
         "weights, gradients and optimizer; activations of a batch come on top. Seconds "
         "are the median of the first steps after those that are compiled; hours leave "
         "validation and test out. The last column is what the products of matrices "
