@@ -179,9 +179,7 @@ def _advantages(cells: Sequence[Cell], frame: pd.DataFrame) -> list[Claim]:
     for cell in cells:
         if isinstance(cell.trained, penn_treebank.Cell):
             of_table = seconds.setdefault(cell.title, {})
-            of_table[cell.trained.kind] = float(
-                frame.loc[cell.name]["seconds_per_step"]
-            )
+            of_table[cell.trained.kind] = float(seconds_of[cell.name])
     return [
         (
             f"6.5: recurrent logistic networks take clearly less time than LSTM, "
@@ -269,8 +267,9 @@ def report(results: Results, folder: Path) -> list[Part]:
         table.insert(0, claims_table("What the paper says in words", claims))
     return [
         *table,
-        f"{hours:,.0f} hours on {cores} of this machine, if nothing else runs. Memory is that of "
-        "weights, gradients and optimizer; activations of a batch come on top. Seconds "
+        f"{hours:,.0f} hours on {cores} of this machine, if nothing else runs. Memory "
+        "is that of weights, gradients and optimizer; activations of a batch come on "
+        "top. Seconds "
         "are the median of the first steps after those that are compiled; hours leave "
         "validation and test out. The last column is what the products of matrices "
         "take at 10 TFLOP/s, a rate to be set against that of a card: no GPU was "
