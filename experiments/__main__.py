@@ -30,7 +30,11 @@ app = typer.Typer(
 Folder = Annotated[Path, typer.Option("--results", help="Folder of the results.")]
 DataDir = Annotated[
     Optional[str],  # noqa: UP045  (typer reads it)
-    typer.Option("--data-dir", help="Folder of tensorflow-datasets data."),
+    typer.Option(
+        "--data-dir",
+        help="Folder of tensorflow-datasets data, or of files of the Penn Treebank or "
+        "of a part of CIFAR-10.",
+    ),
 ]
 Datasets = Annotated[list[str], typer.Option("--dataset", help="May be repeated.")]
 Activations = Annotated[

@@ -127,8 +127,12 @@ class Experiment:
         cells = list(self.cells.get(preset, ()))
         for name in ("dataset", "activation", "hidden", "table"):
             values = getattr(options, name)
-            known = {getattr(cell, name, None) for cell in cells}
+            known = {getattr(cell, name, "") for cell in cells}
+            # Hidden layers that are no text are of one experiment alone.
+            known = {value for value in known if value and isinstance(value, str | int)}
             for value in values:
+                if not known:
+                    raise self._needless(name, value)
                 if value not in known:
                     raise unknown(name, value, sorted(map(str, known)))
             if values:
@@ -172,16 +176,18 @@ class Experiment:
             self.quantities,
         )
 
+    def _needless(self, option: str, value: Any) -> ValueError:
+        return ValueError(
+            f"`--{option}` must be left out where an experiment has none. "
+            f"Received: experiment={self.name}, {option}={value}"
+        )
+
     def _replaced(self, cells: Sequence[Any], changes: Mapping[str, Any]) -> list[Cell]:
         """Returns the cells with other values, each of those that it has."""
         fields = [{field.name for field in dataclasses.fields(cell)} for cell in cells]
         for name, value in changes.items():
             if not any(name in of_cell for of_cell in fields):
-                option = {"methods": "method"}.get(name, name)
-                raise ValueError(
-                    f"`--{option}` must be left out where an experiment has none. "
-                    f"Received: experiment={self.name}, {option}={value}"
-                )
+                raise self._needless({"methods": "method"}.get(name, name), value)
         return [
             dataclasses.replace(
                 cell, **{name: changes[name] for name in changes if name in of_cell}

@@ -18,12 +18,13 @@ NAMES = {
 
 PARTS = ("train", "valid", "test")
 
-_PTB_WORDS = {"train": 929_589, "valid": 73_760, "test": 82_430}
+PTB_WORDS = {"train": 929_589, "valid": 73_760, "test": 82_430}
+VOCABULARY = 10_000
+"""Words of the Penn Treebank, ends of lines counted, and different ones."""
 
 _SOURCE = "http://www.fit.vutbr.cz/~imikolov/rnnlm/simple-examples.tgz"
 _END = "<eos>"
 _CHAIN_WORDS, _CHAIN_LENGTH, _CHAIN_SHARPNESS = 20, 10_000, 2.0
-_UNIFORM_WORDS = 10_000  # As many as the Penn Treebank has.
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,12 +106,12 @@ def _penn_treebank(data_dir: str | None) -> Corpus:
                 f"Received: {', '.join(unknown[:5])}"
             )
     known = {part: len(text) for part, text in texts.items()}
-    if known != _PTB_WORDS or len(number) != _UNIFORM_WORDS:
-        expected = ", ".join(f"{files[p]} {n:,}" for p, n in _PTB_WORDS.items())
+    if known != PTB_WORDS or len(number) != VOCABULARY:
+        expected = ", ".join(f"{files[p]} {n:,}" for p, n in PTB_WORDS.items())
         received = ", ".join(f"{files[p]} {n:,}" for p, n in known.items())
         raise ValueError(
             f"The Penn Treebank in Mikolov's form has a vocabulary of "
-            f"{_UNIFORM_WORDS:,}, and so many words, ends of lines counted: "
+            f"{VOCABULARY:,}, and so many words, ends of lines counted: "
             f"{expected}. Received in {folder}: {len(number):,}; {received}"
         )
     return _corpus("ptb", {p: [number[w] for w in t] for p, t in texts.items()})
@@ -118,8 +119,8 @@ def _penn_treebank(data_dir: str | None) -> Corpus:
 
 def _uniform() -> Corpus:
     random = np.random.default_rng(0)
-    words = {part: random.integers(0, _UNIFORM_WORDS, 10_000) for part in PARTS}
-    return _corpus("uniform", words, _UNIFORM_WORDS, float(_UNIFORM_WORDS))
+    words = {part: random.integers(0, VOCABULARY, 10_000) for part in PARTS}
+    return _corpus("uniform", words, VOCABULARY, float(VOCABULARY))
 
 
 def _markov() -> Corpus:

@@ -177,7 +177,7 @@ def test_a_new_paper_is_listed_run_killed_resumed_and_reported(paper, tmp_path):
 
 def test_options_that_its_cells_have_not_are_refused(paper, tmp_path):
     run = ("run", "toy", "--preset", "smoke", "--results", tmp_path)
-    for option, value in (("--method", "he"), ("--epochs", "1")):
+    for option, value in (("--method", "he"), ("--epochs", "1"), ("--hidden", "5")):
         done = cli(*run, option, value)
         assert done.exit_code == 2 and "must be left out" in done.stderr
     done = cli(*run, "--seeds", "1")

@@ -6,6 +6,14 @@ import pytest
 from experiments.engine import corpora
 
 
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """The size of what is written here, in place of the Penn Treebank's."""
+    size = {"train": 7, "valid": 2, "test": 3}
+    monkeypatch.setattr(corpora, "PTB_WORDS", size)
+    monkeypatch.setattr(corpora, "VOCABULARY", 4)
+
+
 def write(folder, train="a b a\nc a\n", valid="b\n", test="a c\n"):
     folder.mkdir(parents=True, exist_ok=True)
     for part, text in (("train", train), ("valid", valid), ("test", test)):
@@ -41,6 +49,24 @@ def test_what_is_missing_is_said_with_where_to_get_it(tmp_path):
     folder = write(tmp_path / "other", test="a zebra\n")
     with pytest.raises(ValueError, match="zebra"):
         corpora.load("ptb", folder)
+
+
+def test_a_text_of_another_size_is_not_the_penn_treebank(tmp_path):
+    folder = write(tmp_path, test="a c b\n")
+    match = r"ptb\.test\.txt 3\. Received in .*: 4; .*ptb\.test\.txt 4"
+    with pytest.raises(ValueError, match=match):
+        corpora.load("ptb", folder)
+    folder = write(tmp_path / "words", train="a b a\nd c\n", test="a c\n")
+    with pytest.raises(ValueError, match="vocabulary of 4.*: 5;"):
+        corpora.load("ptb", folder)
+
+
+def test_words_that_are_drawn_are_all_as_likely():
+    corpus = corpora.load("uniform")
+    words = np.concatenate(list(corpus.parts.values()))
+    assert corpus.words == 4
+    # Of 30,000 words each is a quarter.
+    assert np.bincount(words) / len(words) == pytest.approx(0.25, abs=0.02)
 
 
 def test_the_perplexity_of_the_chain_is_that_of_its_next_words():
