@@ -9,8 +9,8 @@ import numpy as np
 
 import keras_inits
 from experiments.engine import datasets, networks, trainer
-from experiments.engine.frame import CSVSource, LedgerSource, Source, read
 from experiments.engine.ledger import Ledger
+from experiments.poli2024 import learning_rates
 from keras_inits.population import ENGINE, MemberLearningRates, SeedBatches
 
 NAME = "poli-logistic"
@@ -113,29 +113,18 @@ class Cell:
             rates = [run["rate"] for run in choosing]
             self._train(choosing, rates, [self.epochs], ledger, data_dir, progress)
         if judged:
-            csv = CSVSource(ledger.path.parent / NAME / f"{NAME}.csv")
-            best = self.best_rates(LedgerSource(ledger), csv)
+            best = self.best_rates(ledger)
             rates = [best[run["method"]] for run in judged]
             every = -(-self.epochs // _EVALUATIONS)
             evaluated = range(self.epochs, 0, -every)
             self._train(judged, rates, evaluated, ledger, data_dir, progress)
 
-    def best_rates(self, *sources: Source) -> dict[str, float]:
-        """Returns of each method the rate with the highest accuracy, the mean of seeds.
-
-        Of rates that are equally good it is the lowest.
-
-        Args:
-            *sources: Where the runs that choose are, each in one of them.
-        """
-        frame = read([self], *sources).frame
-        last = frame[frame["rate"].notna() & (frame["epoch"] == self.epochs - 1)]
-        means = last.groupby(["method", "rate"])["val_accuracy"].mean().unstack()
-        rates = sorted(RATES[self.optimizer])
-        return {
-            method: rates[int(means.loc[method, rates].to_numpy().argmax())]
-            for method in METHODS
-        }
+    def best_rates(self, ledger: Ledger) -> dict[str, float]:
+        """Returns of each method the rate with the highest accuracy in the end."""
+        rows = learning_rates.choosing(self, NAME, ledger)
+        return learning_rates.best(
+            rows[rows["epoch"] == self.epochs - 1], "val_accuracy"
+        )
 
     def _choosing(self) -> list[dict[str, Any]]:
         return [
@@ -216,28 +205,9 @@ class Cell:
             metrics=["accuracy"],
             epochs=self.epochs,
             validation_freq=list(evaluated),
-            callbacks=[Rates(rates)],
+            callbacks=[learning_rates.Rates(rates)],
             progress=progress,
         )
-
-
-class Rates(keras.callbacks.Callback):
-    """Logs the learning rate of every member of a population, where it is evaluated.
-
-    Args:
-        rates: One for each member.
-    """
-
-    def __init__(self, rates: Sequence[float]) -> None:
-        """Keeps the rates."""
-        super().__init__()
-        self._rates = np.array(rates)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Adds `learning_rate`."""
-        if logs is not None and "val_accuracy" in logs:
-            self.model.log_members("learning_rate", self._rates)
-            logs["learning_rate"] = float(self._rates.mean())
 
 
 def start(model: keras.Model, method: str, x: np.ndarray, seed: int) -> None:

@@ -1,12 +1,12 @@
 """The report of deep logistic networks, each method at its own best rate."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from experiments.engine.frame import Results
+from experiments.poli2024.learning_rates import rate_text
 from experiments.poli2024.logistic import METHODS, RATES, Cell
 from experiments.reporting import panels, verdicts
 from experiments.reporting.guide import Network
@@ -47,7 +47,7 @@ def report(results: Results, folder: Path) -> list[Part]:
                 cell.name,
                 *(
                     mean_sd(verdicts.of_seeds(by_seed, m))
-                    + f"\n{_counted(by_seed, m)} {_rate(rates[m], cell.optimizer)}"
+                    + f"\n{_counted(by_seed, m)} at {rate_text(rates[m], RATES[cell.optimizer])}"
                     if m in by_seed.index
                     else ""
                     for m in METHODS
@@ -216,14 +216,3 @@ def _counted(by_seed: pd.DataFrame, method: str) -> str:
     """Counts the seeds of a method that are trained, among those that are there."""
     values = verdicts.of_seeds(by_seed, method)
     return f"{sum(v > TRAINED for v in values)} of {len(values)}"
-
-
-def _rate(rate: float, optimizer: str) -> str:
-    """Names a learning rate, and whether the best may lie beyond those that were tried.
-
-    Examples:
-        >>> _rate(0.3, "momentum"), _rate(0.1, "momentum")
-        ('at 0.3, the last tried', 'at 0.1')
-    """
-    known = [math.isclose(rate, of, rel_tol=1e-5) for of in RATES[optimizer]]
-    return f"at {rate:g}" + (", the last tried" if known[0] or known[-1] else "")

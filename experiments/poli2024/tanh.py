@@ -6,16 +6,18 @@ from typing import Any
 
 import keras
 import numpy as np
-import pandas as pd
 import sklearn.datasets
 
 from experiments.engine import trainer
 from experiments.engine.ledger import Ledger
-from experiments.poli2024.logistic import Rates
+from experiments.poli2024 import learning_rates
 from experiments.poli2024.methods import start
 from keras_inits import calibration
 from keras_inits.population import ENGINE, MemberLearningRates, SeedBatches
 from keras_inits.utils.validation import unknown
+
+NAME = "poli-tanh"
+"""Of the experiment, and of its folder and its CSV file."""
 
 LAGRANGIAN = {
     "lagrangian_lr after glorot": "glorot",
@@ -137,7 +139,7 @@ class Cell:
         data_dir: str | None = None,
         progress: keras.callbacks.Callback | None = None,
     ) -> None:
-        """Trains what the ledger does not have yet: first what chooses the rates.
+        """Trains what is missing: first what chooses the rates.
 
         Args:
             missing: Descriptions of members.
@@ -146,28 +148,20 @@ class Cell:
             data_dir: Not needed: tables are embedded, or drawn.
             progress: Shows how far the training is.
         """
-        # Rates are chosen by the ledger, whatever a table of results has.
-        choosing = ledger.missing(self._choosing(), self.epochs)
+        choosing = [run for run in missing if run["rate"] is not None]
         judged = [run for run in missing if run["rate"] is None]
         if choosing:
             self._train(choosing, [run["rate"] for run in choosing], ledger, progress)
         if judged:
             best = self.best_rates(ledger)
-            rates = [best[run["method"]] for run in judged]
-            self._train(judged, rates, ledger, progress)
+            of_runs = [best[run["method"]] for run in judged]
+            self._train(judged, of_runs, ledger, progress)
 
     def best_rates(self, ledger: Ledger) -> dict[str, float]:
-        """Returns of each method the rate with the lowest error, the mean of seeds."""
-        lowest = {
-            (run["method"], run["rate"], run["seed"]): min(
-                row["val_loss"] for row in ledger.curve(run)
-            )
-            for run in self._choosing()
-        }
-        means = pd.Series(lowest).groupby(level=[0, 1]).mean().unstack()
-        return {
-            str(method): float(rate) for method, rate in means.idxmin(axis=1).items()
-        }
+        """Returns of each method the rate with the lowest error."""
+        rows = learning_rates.choosing(self, NAME, ledger)
+        rows = rows.assign(score=-rows["val_loss"].groupby(level=0).transform("min"))
+        return learning_rates.best(rows[rows["epoch"] == self.epochs - 1], "score")
 
     def _choosing(self) -> list[dict[str, Any]]:
         return [
@@ -182,7 +176,7 @@ class Cell:
     ) -> dict[str, Any]:
         chosen = {"of": list(RATES), "by_seeds": self.choosing}
         return {
-            "experiment": "poli-tanh",
+            "experiment": NAME,
             "task": self.task,
             "held_out": "a fifth of the groups",
             "depth": self.depth,
@@ -229,7 +223,7 @@ class Cell:
             optimizer=keras.optimizers.Adam(MemberLearningRates(rates)),
             loss="mean_squared_error",
             epochs=self.epochs,
-            callbacks=[Rates(rates)],
+            callbacks=[learning_rates.Rates(rates)],
             progress=progress,
         )
 

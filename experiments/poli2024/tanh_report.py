@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from experiments.engine.frame import Results
+from experiments.poli2024.learning_rates import rate_text
 from experiments.poli2024.methods import METHODS
 from experiments.poli2024.tanh import (
     BATCH,
@@ -49,7 +50,7 @@ def report(results: Results, folder: Path) -> list[Part]:
             rows.append(
                 [
                     f"{cell.name}: {method}",
-                    _rate(rates[method]),
+                    rate_text(rates[method], RATES),
                     mean_sd(verdicts.of_seeds(lowest, method), digits=3),
                     f"{np.median(verdicts.of_seeds(when, method)) + 1:.0f}",
                     f"{np.median(verdicts.of_seeds(soon, method)):.0f}"
@@ -119,13 +120,6 @@ def _judged(frame: pd.DataFrame, cell: Cell) -> pd.DataFrame:
     """Returns the rows of runs of a cell that are finished, and chose no rate."""
     of_cell = (frame["task"] == cell.task) & (frame["depth"] == cell.depth)
     return verdicts.finished(frame[of_cell & frame["rate"].isna()], cell.rows_per_run)
-
-
-def _rate(rate: float) -> str:
-    """Names a learning rate, and whether the best may lie beyond those of `RATES`."""
-    ends = (RATES[0], RATES[-1])
-    last = any(math.isclose(rate, end, rel_tol=1e-5) for end in ends)
-    return f"{rate:g}" + (", the last tried" if last else "")
 
 
 def _epochs(done: pd.DataFrame, lowest: pd.DataFrame) -> pd.DataFrame:

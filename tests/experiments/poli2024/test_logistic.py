@@ -25,7 +25,7 @@ def trained(tmp_path_factory):
 
 
 def test_what_is_judged_has_the_rate_that_other_seeds_chose(trained):
-    best = CELL.best_rates(LedgerSource(trained))
+    best = CELL.best_rates(trained)
     for method in METHODS:
         scores = {
             rate: trained.curve(CELL._description(method, 0, rate))[-1]["val_accuracy"]
@@ -111,7 +111,7 @@ def test_rates_that_a_csv_chose_are_not_chosen_again(trained, tmp_path):
     CELL.train(missing[:1], ledger)
     assert ledger.descriptions() == missing[:1]
     row = ledger.curve(missing[0])[-1]
-    best = CELL.best_rates(LedgerSource(trained))
+    best = CELL.best_rates(trained)
     assert row["learning_rate"] == pytest.approx(best[row["method"]])
 
 
