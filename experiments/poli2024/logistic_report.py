@@ -41,13 +41,16 @@ def report(results: Results, folder: Path) -> list[Part]:
             continue
         by_seed = last.set_index(["method", "seed"])["accuracy"].unstack()
         ends[cell] = by_seed
-        rates = last.groupby("method")["learning_rate"].first()
+        rates = {
+            method: rate_text(rate, RATES[cell.optimizer])
+            for method, rate in last.groupby("method")["learning_rate"].first().items()
+        }
         rows.append(
             [
                 cell.name,
                 *(
                     mean_sd(verdicts.of_seeds(by_seed, m))
-                    + f"\n{_counted(by_seed, m)} at {rate_text(rates[m], RATES[cell.optimizer])}"
+                    + f"\n{_counted(by_seed, m)} at {rates[m]}"
                     if m in by_seed.index
                     else ""
                     for m in METHODS

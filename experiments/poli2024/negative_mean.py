@@ -185,7 +185,7 @@ def report(results: Results, folder: Path) -> list[Part]:
         "are Student's, 90 %, over seeds, and a range is held where it has all of "
         "one. Logistic layers with weights from "
         f"N(mean, {STDDEV:g}²), no biases, pixels in [0, 1], {SAMPLES} samples, "
-        f"{verdicts.seeds(results.cells[0].seeds)}.",
+        f"{verdicts.seeds(results.frame['seed'])}.",
     ]
 
 

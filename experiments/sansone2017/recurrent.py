@@ -55,6 +55,19 @@ def network(
     return keras.Sequential([layer for layer in layers if layer is not None])
 
 
+def step_factor() -> float:
+    """Returns by what gradients pass a step of a logistic layer that starts by EP.
+
+    Section 5's factor of a layer whose logits have the variance `pi / 2`, of which the
+    states have one half, and the inputs of the step the other.
+
+    Examples:
+        >>> round(step_factor(), 3)
+        0.728
+    """
+    return entropy.gradient_factor(entropy.BOUND_STD) / math.sqrt(2)
+
+
 def methods_of(kind: str, methods: Sequence[str]) -> tuple[str, ...]:
     """Returns how networks of a kind start, of methods that are to be compared.
 

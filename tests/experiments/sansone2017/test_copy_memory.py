@@ -74,6 +74,26 @@ def test_a_logistic_network_starts_as_its_method_has_it(method):
         np.testing.assert_array_equal(one, other)
 
 
+def test_gradients_of_a_projected_layer_shrink_by_the_step_as_computed():
+    x, _ = data(30, 0)
+    x, factors, random = x[:100], [], np.random.default_rng(0)
+    for seed in range(8):
+        model = recurrent.network(10, 200, "logistic")
+        recurrent.initialize(model, "random+EP", x, seed)
+        embedding, layer, _ = (of.get_weights() for of in model.layers)
+        kernel, states, bias = layer
+        h, slopes = np.zeros((100, 200)), []
+        for word in x.T:
+            h = 1 / (1 + np.exp(-(embedding[0][word] @ kernel + h @ states + bias)))
+            slopes.append(h * (1 - h))
+        gradient = random.normal(size=(100, 200))
+        norm = np.linalg.norm(gradient)
+        for slope in slopes[:-11:-1]:
+            gradient = (gradient * slope) @ states.T
+        factors.append((np.linalg.norm(gradient) / norm) ** 0.1)
+    assert np.mean(factors) == pytest.approx(recurrent.step_factor(), rel=0.06)
+
+
 def test_it_trains_and_is_reported(tmp_path):
     ledger = Ledger(tmp_path / "ledger.sqlite")
     cells = [
@@ -138,7 +158,7 @@ def test_claims_follow_the_curves():
 
     assert judged(other, paper)[:2] == [False, False]
     assert judged(other, paper)[-1] is False
-    assert judged(other, short)[-1] is False
+    assert judged(other, short)[-1] is None  # In a longer run it might be.
     # One seed above the line decides nothing.
     line = np.log(copy_memory.memoryless(100))
 
