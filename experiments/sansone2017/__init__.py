@@ -131,10 +131,11 @@ EXPERIMENTS = (
                 copy_memory.Cell("logistic", 10, 5, 400, seeds=2),
                 copy_memory.Cell("lstm", 6, 5, 400, seeds=2),
             ],
-            # A third of the delay and half of the units.
+            # A third and a tenth of the delay, and half of the units.
             "desk": [
-                copy_memory.Cell("logistic", 50, 30, 20_000),
-                copy_memory.Cell("lstm", 26, 30, 20_000),
+                copy_memory.Cell(kind, units, delay, 20_000)
+                for delay in (30, 10)
+                for kind, units in (("logistic", 50), ("lstm", 26))
             ],
             "paper": _PAPER["Figure 8"],
         },

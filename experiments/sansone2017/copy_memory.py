@@ -177,14 +177,29 @@ def report(results: Results, folder: Path) -> list[Part]:
     """Learning curves beside the memoryless line, and what the paper says of them.
 
     Args:
-        results: Of a logistic `Cell` and one of LSTM.
+        results: Of a logistic `Cell` and one of LSTM for each delay.
+        folder: Where the pictures go.
+    """
+    parts: list[Part] = []
+    for delay in dict.fromkeys(cell.delay for cell in results.cells):
+        cell = next(of for of in results.cells if of.delay == delay)
+        frame = results.frame[results.frame["delay"] == delay]
+        parts += _of_delay(cell, frame, folder)
+    return parts
+
+
+def _of_delay(cell: Cell, frame: pd.DataFrame, folder: Path) -> list[Part]:
+    """Returns the parts of a report that are of one delay.
+
+    Args:
+        cell: The logistic networks.
+        frame: Rows of their runs, and of those of LSTM.
         folder: Where the picture goes.
     """
-    cell = results.cells[0]
-    frame = results.frame.assign(
-        iteration=(results.frame["epoch"] + 1) * cell.iterations_per_epoch,
-        train=np.exp(results.frame["loss"]),
-        test=np.exp(results.frame["val_loss"]),
+    frame = frame.assign(
+        iteration=(frame["epoch"] + 1) * cell.iterations_per_epoch,
+        train=np.exp(frame["loss"]),
+        test=np.exp(frame["val_loss"]),
     )
     panels = {
         f"{part} perplexity (log)": views.lines(frame, part)
@@ -223,12 +238,17 @@ def report(results: Results, folder: Path) -> list[Part]:
     claims: list[Part] = []
     if verdicts.have_all(done, (*PAPER, LSTM), cell.seeds):
         of_run = _claims(cell, done[done["method"].isin((*PAPER, LSTM))])
-        claims = [claims_table("What the paper says in words", of_run)]
+        claims = [
+            claims_table(f"What the paper says in words, T = {cell.delay}", of_run)
+        ]
     return [
         *claims,
         Table(f"T = {cell.delay}, {cell.units} logistic units", columns, rows),
         views.learning_curves(
-            panels, "iteration", folder / "curves.png", level=("memoryless", line)
+            panels,
+            "iteration",
+            folder / f"curves-{cell.delay}.png",
+            level=("memoryless", line),
         ),
         f"{whole:,} iterations of Adam at 0.001 on batches of {BATCH} (the paper: "
         f"{ITERATIONS:,}, T = 100, 100 units, LSTM of 52), {SAMPLES} sequences to "
