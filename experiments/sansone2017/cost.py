@@ -37,7 +37,7 @@ class Cell:
 
     title: str
     trained: Trained
-    rounds: int = 3
+    rounds: int = 9
 
     @property
     def name(self) -> str:
