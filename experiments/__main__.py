@@ -10,15 +10,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import contextlib  # noqa: E402
 import logging  # noqa: E402
-from collections.abc import Iterator, Sequence  # noqa: E402
+from collections.abc import Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING, Annotated, Optional  # noqa: E402
 
 import typer  # noqa: E402
 
 if TYPE_CHECKING:  # Keras is imported when a command has set up its output.
-    from experiments.experiment import Experiment, Options
-    from experiments.reporting.report import Table
+    from experiments.experiment import Experiment
 
 app = typer.Typer(
     help="Runs the papers' experiments again, beside their published numbers.",
@@ -116,79 +115,16 @@ def run(
     stopped. Runs that the CSV in the folder of results has are not trained again.
     Options narrow what is trained now; the report has all that was.
     """
-    from experiments import registry
+    from experiments import registry, running
     from experiments.experiment import Options
 
     with _plain_errors():
         runs = registry.of_command("run")
         chosen = list(runs) if experiment == "all" else [experiment]
         options = Options(dataset, activation, hidden, (), method, seeds, epochs)
-        _run(
+        running.run(
             [registry.find(name) for name in chosen], preset, options, results, data_dir
         )
-
-
-def _run(
-    experiments: "Sequence[Experiment]",
-    preset: str,
-    options: "Options",
-    results: Path,
-    data_dir: str | None,
-    anew: bool = False,
-) -> None:
-    """Trains what neither the ledger has nor a CSV of results, and reports.
-
-    What needs data that are not there is left out, unless that is all.
-    """
-    from experiments.engine import corpora, datasets
-    from experiments.engine.frame import CSVSource
-    from experiments.engine.ledger import Ledger
-    from experiments.engine.progress import (
-        FitProgress,
-        console,
-        finish_part,
-        progress_bar,
-    )
-
-    work = [
-        (experiment.name, cell)
-        for experiment in experiments
-        for cell in experiment.select(preset, options)
-    ]
-    for name in dict.fromkeys(cell.dataset for _, cell in work if cell.dataset):
-        try:
-            (corpora if name in corpora.NAMES else datasets).load(name, data_dir)
-        except FileNotFoundError as error:
-            rest = [(one, cell) for one, cell in work if cell.dataset != name]
-            if not rest:
-                raise
-            needing = {one for one, cell in work if cell.dataset == name}
-            work = rest
-            there = {one for one, _ in work}
-            experiments = [one for one in experiments if one.name in there]
-            what = f"{name} of {', '.join(sorted(needing))}"
-            console.print(f"Left out: {what}. {error}")
-    ledger = Ledger(results / "ledger.sqlite")
-    csvs = {
-        experiment.name: CSVSource(results / experiment.name / f"{experiment.name}.csv")
-        for experiment in experiments
-        if not anew
-    }
-    with progress_bar() as bar:
-        whole = bar.add_task("all", total=len(work), logs="")
-        for name, cell in work:
-            what = f"{name}: {cell.name}"
-            bar.update(whole, logs=what)
-            missing = ledger.missing(cell.describe(), cell.rows_per_run)
-            if name in csvs:
-                missing = csvs[name].missing(missing, cell.rows_per_run)
-            if missing:
-                cell.train(missing, ledger, data_dir, FitProgress(bar, what))
-            what += "" if missing else ", there already"
-            finish_part(bar, whole, what)
-    for experiment in experiments:
-        console.rule(experiment.name)
-        _report(experiment, preset, options.seeds, options.epochs, results)
 
 
 @app.command()
@@ -220,32 +156,10 @@ def report(
     results: Folder = Path("results"),
 ) -> None:
     """Makes the report of an experiment from the ledger, or from its CSV, alone."""
-    from experiments import registry
+    from experiments import registry, running
 
     with _plain_errors():
-        _report(registry.find(experiment), preset, seeds, epochs, results, html)
-
-
-def _report(
-    experiment: "Experiment",
-    preset: str,
-    seeds: int,
-    epochs: int,
-    results: Path,
-    html: bool = False,
-) -> None:
-    publication = experiment.publication(preset, seeds, epochs)
-    _print(*publication.write(results, html))
-
-
-def _print(shown: "Sequence[str | Table]", written: "Sequence[Path]") -> None:
-    from experiments.engine.progress import console
-
-    for part in shown:
-        # Text as it is: rich would take words in brackets for styles.
-        console.print(part if isinstance(part, str) else part.to_rich(), markup=False)
-    for path in written:
-        console.print(str(path), soft_wrap=True)
+        running.report(registry.find(experiment), preset, seeds, epochs, results, html)
 
 
 @app.command()
@@ -324,7 +238,7 @@ def search(
     al. (2024) train them, 20 and 120 layers of 10 and 6 units and of 4, batches of 100,
     10 epochs and pixels as they are.
     """
-    from experiments import deep_narrow
+    from experiments import deep_narrow, running
     from experiments.experiment import Options
 
     with _plain_errors():
@@ -354,17 +268,17 @@ def search(
                 f"`search {name}` takes --table, --seeds, --results and --data-dir. "
                 f"Received: {given}"
             )
-        _run([experiment], "desk", options, results, data_dir)
+        running.run([experiment], "desk", options, results, data_dir)
 
 
 @app.command()
 def demo(results: Folder = Path("results")) -> None:
     """Runs the main job on embedded data: what trains a deep and narrow network?"""
-    from experiments import registry
+    from experiments import registry, running
     from experiments.experiment import Options
 
     with _plain_errors():
-        _run([registry.find("demo")], "desk", Options(), results, None)
+        running.run([registry.find("demo")], "desk", Options(), results, None)
 
 
 @app.command()
@@ -383,10 +297,11 @@ def score(
     results: Folder = Path("results"),
 ) -> None:
     """Trains a grid of networks, and counts how often `diagnose` had predicted it."""
+    from experiments import running
     from experiments.experiment import Options
 
     with _plain_errors():
-        _run([_named("score", what)], preset, Options(), results, None)
+        running.run([_named("score", what)], preset, Options(), results, None)
 
 
 @app.command()
@@ -406,7 +321,7 @@ def bench(
     What was measured at another commit, or with other releases, is measured again.
     exactness-jax needs KERAS_BACKEND=jax.
     """
-    from experiments import registry
+    from experiments import registry, running
     from experiments.engine.ledger import Ledger
     from experiments.experiment import Options
 
@@ -419,7 +334,7 @@ def bench(
         for experiment, cells in work:
             for cell in cells:
                 ledger.forget_other_versions(cell.describe())
-            _run([experiment], preset, Options(), results, None, anew=True)
+            running.run([experiment], preset, Options(), results, None, anew=True)
 
 
 def _named(command: str, name: str) -> "Experiment":

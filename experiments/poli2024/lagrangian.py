@@ -17,6 +17,7 @@ from experiments.engine.frame import Results
 from experiments.engine.ledger import Ledger
 from experiments.poli2024.methods import start
 from experiments.reporting import verdicts
+from experiments.reporting.panels import save
 from experiments.reporting.report import Claim, Part, Table, claims_table, mean_sd
 from keras_inits import calibration
 from keras_inits.population import ENGINE, SeedBatches
@@ -389,11 +390,4 @@ def _picture(results: Results, path: Path) -> Path:
         axes.set_title(cell.name, loc="left", fontsize=9)
         axes.set_xlabel("epoch")
     panels[0].set_ylabel("loss, held out\nmedian over seeds")
-    figure.legend(
-        *panels[0].get_legend_handles_labels(),
-        frameon=False,
-        fontsize=8,
-        loc="outside right upper",
-    )
-    figure.savefig(path)
-    return path
+    return save(figure, path)

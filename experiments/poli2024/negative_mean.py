@@ -17,6 +17,7 @@ from experiments.engine.frame import Results
 from experiments.engine.ledger import Ledger
 from experiments.engine.logistic_signals import signals
 from experiments.reporting import verdicts
+from experiments.reporting.panels import save
 from experiments.reporting.report import Claim, Part, Table, claims_table
 
 PRODUCTS = (*range(-32, -16, 2), *range(-16, 5))
@@ -316,11 +317,4 @@ def _picture(kept: Passed, path: Path) -> Path:
         axes.set_title(name, loc="left", fontsize=10)
         axes.set_xlabel("mean of a weight x inputs")
     panels[0].set_ylabel("part of the gradient\nthat a layer passes")
-    figure.legend(
-        *panels[0].get_legend_handles_labels(),
-        frameon=False,
-        fontsize=8,
-        loc="outside right upper",
-    )
-    figure.savefig(path)
-    return path
+    return save(figure, path)

@@ -18,6 +18,7 @@ from experiments.poli2024.collapse import Cell as Collapse
 from experiments.poli2024.residual_report import MANY
 from experiments.reporting import verdicts
 from experiments.reporting.comparison import read_published
+from experiments.reporting.panels import save
 from experiments.reporting.report import Claim, Part, Table, claims_table
 
 SHOWN = (1, 2, 5, 10, 20, 50, 100)
@@ -359,12 +360,8 @@ def _picture(curves: Curves, path: Path) -> Path:
         axes.set_xlabel("hidden layers")
         axes.set_ylim(0, 100)
     panels[0].set_ylabel("networks that are born dead (%)")
-    figure.legend(
-        [Line2D([], [], color=f"C{index}") for index in range(len(widths))],
-        [f"{width} units" for width in widths],
-        frameon=False,
-        fontsize=8,
-        loc="outside right upper",
-    )
-    figure.savefig(path)
-    return path
+    handles = [
+        Line2D([], [], color=f"C{index}", label=f"{width} units")
+        for index, width in enumerate(widths)
+    ]
+    return save(figure, path, handles)

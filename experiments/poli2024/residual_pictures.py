@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from experiments.poli2024.residual import COMPARED, Networks
+from experiments.reporting.panels import save
 
 Known = Sequence[tuple[Networks, pd.DataFrame]]
 """Networks of one form, and the rows of their runs that are finished."""
@@ -78,14 +79,12 @@ def _panels(known: Known) -> tuple[Figure, list[Any]]:
 
 
 def _finish(figure: Figure, path: Path, styles: Mapping[str, str] = {}) -> Path:  # noqa: B006
-    handles = [Line2D([], [], color=f"C{index}") for index in range(len(COMPARED))]
-    handles += [Line2D([], [], color="0.3", ls=style) for style in styles.values()]
-    figure.legend(
-        handles,
-        [*COMPARED, *styles],
-        frameon=False,
-        fontsize=8,
-        loc="outside right upper",
-    )
-    figure.savefig(path)
-    return path
+    handles = [
+        Line2D([], [], color=f"C{index}", label=method)
+        for index, method in enumerate(COMPARED)
+    ]
+    handles += [
+        Line2D([], [], color="0.3", ls=style, label=epoch)
+        for epoch, style in styles.items()
+    ]
+    return save(figure, path, handles)

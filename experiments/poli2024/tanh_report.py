@@ -21,6 +21,7 @@ from experiments.poli2024.tanh import (
 )
 from experiments.reporting import verdicts
 from experiments.reporting.guide import Network
+from experiments.reporting.panels import save
 from experiments.reporting.report import Claim, Part, Table, claims_table, mean_sd
 from keras_inits import suitability
 
@@ -186,11 +187,4 @@ def _picture(results: Results, path: Path) -> Path:
         axes.set_title(cell.name, loc="left", fontsize=10)
         axes.set_xlabel("epoch")
     panels[0].set_ylabel("squared error, held out\nmedian over seeds")
-    figure.legend(
-        *panels[0].get_legend_handles_labels(),
-        frameon=False,
-        fontsize=8,
-        loc="outside right upper",
-    )
-    figure.savefig(path)
-    return path
+    return save(figure, path)

@@ -1,9 +1,10 @@
 """Pictures that any experiment may have: curves and heat maps."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -63,6 +64,25 @@ def curves(
         for method, (color, marker) in looks.items()
     ]
     figure.legend(handles=handles, frameon=False, loc="outside right upper")
+    figure.savefig(path)
+    return path
+
+
+def save(figure: Figure, path: Path, handles: Sequence[Artist] = ()) -> Path:
+    """Writes a picture, with a legend beside its panels.
+
+    Args:
+        figure: It.
+        path: The PNG file to write.
+        handles: What the legend has, with labels. Defaults to what is drawn in the
+            first panel.
+    """
+    figure.legend(
+        handles=list(handles) or figure.axes[0].get_legend_handles_labels()[0],
+        frameon=False,
+        fontsize=8,
+        loc="outside right upper",
+    )
     figure.savefig(path)
     return path
 

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
+from experiments.reporting.panels import save
 from experiments.sansone2017 import entropy
 from experiments.sansone2017.methods import METHODS
 
@@ -125,14 +126,7 @@ def learning_curves(
         axes.set_xlabel(across)
         axes.xaxis.set_major_locator(MaxNLocator(5))
     drawn[0].set_ylabel("mean over seeds ± standard error")
-    figure.legend(
-        *drawn[0].get_legend_handles_labels(),
-        frameon=False,
-        fontsize=8,
-        loc="outside right upper",
-    )
-    figure.savefig(path)
-    return path
+    return save(figure, path)
 
 
 def layers(
@@ -169,14 +163,7 @@ def layers(
         axes.set_xlabel("iteration")
     for axes in grid[:, 0]:
         axes.set_ylabel("mean ± sd of outputs")
-    figure.legend(
-        *grid[0, 0].get_legend_handles_labels(),
-        frameon=False,
-        fontsize=8,
-        loc="outside right upper",
-    )
-    figure.savefig(path)
-    return path
+    return save(figure, path)
 
 
 def gradients(by_layer: Any, path: Path) -> Path:
@@ -200,11 +187,4 @@ def gradients(by_layer: Any, path: Path) -> Path:
         axes.set_xlabel("layer")
         axes.set_title(hidden, loc="left", fontsize=10)
     panels[0].set_ylabel("gradient, relative to the last layer")
-    figure.legend(
-        *panels[0].get_legend_handles_labels(),
-        frameon=False,
-        fontsize=8,
-        loc="outside right upper",
-    )
-    figure.savefig(path)
-    return path
+    return save(figure, path)
