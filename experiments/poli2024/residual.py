@@ -1,5 +1,6 @@
 """Poli & Yilmaz (2024), section 2.2: residual ReLU networks on images."""
 
+import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -20,7 +21,7 @@ BATCH = 128
 
 
 @dataclass(frozen=True)
-class Networks:
+class Networks(abc.ABC):
     """Residual networks of one form, that start by several methods.
 
     Args:
@@ -70,9 +71,9 @@ class Networks:
         return f"{self.network}, {self.data}, {self.normalization}"
 
     @property
+    @abc.abstractmethod
     def rows_per_run(self) -> int:
         """Rows that the ledger has of a run that is finished."""
-        raise NotImplementedError
 
     @property
     def relu_layers(self) -> int:

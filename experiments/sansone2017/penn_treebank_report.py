@@ -13,7 +13,7 @@ from experiments.engine.frame import Results
 from experiments.reporting import verdicts
 from experiments.reporting.comparison import read_published
 from experiments.reporting.report import Claim, Part, Table, claims_table, mean_sd
-from experiments.sansone2017 import views
+from experiments.sansone2017 import recurrent, views
 from experiments.sansone2017.methods import METHODS, PAPER
 from experiments.sansone2017.penn_treebank import (
     BATCH,
@@ -63,6 +63,15 @@ def _report(number: int, results: Results, folder: Path) -> list[Part]:
         f"{part} perplexity (log)": views.lines(frame, f"{part} perplexity")
         for part in ("training", "validation", "test")
     }
+    dropped = ""
+    if cell.dropout:
+        moved = recurrent.dropped_std(cell.dropout)
+        dropped = (
+            "With dropout the softmax of EP, whose weights are long, begins with "
+            f"logits that move by a standard deviation of {moved:.1f} with what is "
+            "dropped: "
+            "far above a uniform guess in training. "
+        )
     size = (
         "as many as in the paper"
         if ended
@@ -81,8 +90,9 @@ def _report(number: int, results: Results, folder: Path) -> list[Part]:
         f"(the paper: 200), LSTM of {lstm.units} (190). All have the same embedding, "
         "uniform with the variance of a logistic unit's output, 0.059, which the paper "
         "does not state; the rest of LSTM is as Keras starts it, and lsuv measures on "
-        f"{MEASURED_ON} pieces of {STEPS} words. The network of the lowest validation "
-        f"perplexity is tested; {verdicts.seeds(done['seed'])}, p by paired t-tests.",
+        f"{MEASURED_ON} pieces of {STEPS} words. {dropped}The network of the lowest "
+        f"validation perplexity is tested; {verdicts.seeds(done['seed'])}, p by paired "
+        "t-tests.",
     ]
 
 

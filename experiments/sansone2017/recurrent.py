@@ -68,6 +68,24 @@ def step_factor() -> float:
     return entropy.gradient_factor(entropy.BOUND_STD) / math.sqrt(2)
 
 
+def dropped_std(dropout: float) -> float:
+    """Returns by how much dropout moves the logits of a layer that starts by EP.
+
+    Outputs of logistic units have the mean 1/2, and the bias answers it; what drops
+    them, and makes up for it by a factor, adds noise of `E[x**2] p / (1 - p)` to each.
+
+    Args:
+        dropout: Part `p` that is dropped.
+
+    Examples:
+        >>> round(dropped_std(0.5), 2)
+        2.87
+    """
+    _, variance = entropy.moments(0.0, entropy.BOUND_STD)
+    noise = (variance + 0.25) * dropout / (1 - dropout)
+    return entropy.BOUND_STD * math.sqrt(noise / variance)
+
+
 def methods_of(kind: str, methods: Sequence[str]) -> tuple[str, ...]:
     """Returns how networks of a kind start, of methods that are to be compared.
 

@@ -34,6 +34,9 @@ def report(results: Results, folder: Path) -> list[Part]:
     by_layer = frame.groupby(["hidden", "method", "layer"], sort=False).median(
         numeric_only=True
     )
+    # Norms: the mean square of a layer of more units is of more numbers.
+    units = [units_of(hidden)[int(n) - 1] for hidden, _, n in by_layer.index]
+    by_layer["gradient"] *= np.sqrt(units)
     return [
         claims_table("What the paper says", [*_of_entropy(), *_of_layers(by_layer)]),
         Table(
@@ -158,7 +161,7 @@ def _of_layers(by_layer: Any) -> list[Claim]:
     for hidden in whole:
         if len(by_layer.loc[hidden, "random+EP"]) < 2:
             continue
-        factors = {m: _factor(hidden, by_layer.loc[hidden, m]) for m in METHODS}
+        factors = {m: _factor(by_layer.loc[hidden, m]["gradient"]) for m in METHODS}
         text = ", ".join(f"{method} {value:.3f}" for method, value in factors.items())
         claims.append(
             (
@@ -181,17 +184,10 @@ def _known(by_layer: Any) -> dict[str, list[str]]:
     return known
 
 
-def _factor(hidden: str, of_layers: Any) -> float:
-    """Returns by what gradients shrink from a layer to the one before, on average.
-
-    Their norms: the mean square of a layer of more units is of more numbers.
-
-    Args:
-        hidden: The layers, as `Start.shape` has them.
-        of_layers: Their `gradient`, the root of the mean square.
-    """
-    norms = of_layers["gradient"].to_numpy() * np.sqrt(units_of(hidden))
-    return float((norms[0] / norms[-1]) ** (1 / (len(norms) - 1)))
+def _factor(gradients: Any) -> float:
+    """Returns by what gradients shrink from a layer to the one before, on average."""
+    first, last = gradients.iloc[0], gradients.iloc[-1]
+    return float((first / last) ** (1 / (len(gradients) - 1)))
 
 
 def _optima(means: Sequence[float]) -> list[list[str]]:
@@ -218,7 +214,7 @@ def _signal_tables(by_layer: Any) -> list[Table]:
                     method,
                     *(f"{of_method.loc[n, 'output_variance']:.4f}" for n in shown),
                     *(f"{of_method.loc[n, 'logit_variance']:.3g}" for n in shown),
-                    f"{_factor(hidden, of_method):.3f}" if depth > 1 else "",
+                    f"{_factor(of_method['gradient']):.3f}" if depth > 1 else "",
                 ]
             )
         columns = [

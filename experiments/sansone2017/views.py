@@ -81,6 +81,10 @@ def lines(frame: pd.DataFrame, quantity: str) -> Lines:
     return by_method
 
 
+_CLOSE = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
+"""Where ticks are within a decade that is nearly all that an axis has."""
+
+
 def learning_curves(
     panels: Mapping[str, Lines],
     across: str,
@@ -118,7 +122,9 @@ def learning_curves(
         if title.endswith("log)"):
             axes.set_yscale("log")
             # Numbers as they are in the tables, and few of them.
-            axes.yaxis.set_major_locator(LogLocator(10, (1.0, 2.0, 5.0)))
+            low, high = axes.get_ylim()
+            within = (1.0, 2.0, 5.0) if high > 10 * low else _CLOSE
+            axes.yaxis.set_major_locator(LogLocator(10, within))
             axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
             axes.yaxis.set_minor_formatter(NullFormatter())
         else:
@@ -186,5 +192,5 @@ def gradients(by_layer: Any, path: Path) -> Path:
         axes.set_ylim(1e-12, 1e2)
         axes.set_xlabel("layer")
         axes.set_title(hidden, loc="left", fontsize=10)
-    panels[0].set_ylabel("gradient, relative to the last layer")
+    panels[0].set_ylabel("norm of the gradient,\nrelative to the last layer")
     return save(figure, path)

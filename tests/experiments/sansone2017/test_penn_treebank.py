@@ -131,6 +131,20 @@ def test_lstm_starts_as_keras_has_it():
     assert not np.array_equal(one.get_weights()[0], other.get_weights()[0])
 
 
+def test_dropout_moves_the_logits_of_a_projected_output_as_computed():
+    model = recurrent.network(30, 200, "logistic", 0.5)
+    recurrent.initialize(model, "random+EP", np.zeros((50, 5), "int32"), 0)
+    random = np.random.default_rng(0)
+    # Outputs at the optimum, and what is dropped of them.
+    x = 1 / (1 + np.exp(-random.normal(0, math.sqrt(math.pi / 2), (2000, 200))))
+    kept = x * (random.random(x.shape) < 0.5) / 0.5
+    kernel, bias = model.layers[-1].get_weights()
+    moved = (kept - x) @ kernel
+    assert np.sqrt(np.mean(moved**2)) == pytest.approx(
+        recurrent.dropped_std(0.5), rel=0.05
+    )
+
+
 def test_the_report_of_a_beginning_decides_nothing(tmp_path):
     ledger = Ledger(tmp_path / "ledger.sqlite")
     cells = [
