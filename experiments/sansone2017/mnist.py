@@ -21,7 +21,8 @@ from keras_inits.population import ENGINE, SeedBatches
 
 BATCH = 50
 _MEASURED_ON = 1000
-"""Training samples on which a method measures what it needs."""
+"""Training samples on which a method measures what it needs, and validation samples on
+which layers are watched where that is not in training."""
 
 _VALIDATION_BATCH = 1000
 
@@ -120,8 +121,8 @@ class Cell:
         Args:
             missing: Descriptions of members.
             ledger: Gets loss and accuracy in training, validation and test, and with
-                `watched` `mean_1`, `sd_1` and so on, of each layer's outputs over the
-                steps of an epoch.
+                `watched` `mean_1`, `sd_1` and so on, of each layer's outputs, as
+                `LayerStatistics` has them.
             data_dir: Folder of prepared tensorflow-datasets data.
             progress: Shows how far the training is.
         """
@@ -161,7 +162,7 @@ class Cell:
 
         callbacks: list[keras.callbacks.Callback] = [Testing(x_test, y_test)]
         if self.watched:
-            callbacks.append(LayerStatistics())
+            callbacks.append(LayerStatistics(x[validation[:_MEASURED_ON]]))
         trainer.train(
             build,
             [{"method": run["method"], "seed": run["seed"]} for run in missing],
@@ -202,11 +203,19 @@ class Testing(keras.callbacks.Callback):
 
 
 class LayerStatistics(DeadUnitMonitor):
-    """Logs mean and standard deviation of each layer's outputs in training."""
+    """Logs mean and standard deviation of each layer's outputs in training.
 
-    def __init__(self) -> None:
+    They are of the steps of an epoch, which TensorFlow alone shows. On other backends
+    they are of some samples, after each epoch.
+
+    Args:
+        x: The samples.
+    """
+
+    def __init__(self, x: np.ndarray) -> None:
         """Watches all layers, and says nothing."""
-        super().__init__(on_collapse=None)
+        in_graph = keras.backend.backend() == "tensorflow"
+        super().__init__(None if in_graph else x, on_collapse=None)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds `mean_1`, `sd_1` and so on."""

@@ -1,6 +1,10 @@
 """Tests of logistic networks on digits, and of their report."""
 
 import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -77,6 +81,34 @@ def test_the_report_has_every_method_and_layer(trained, tmp_path):
     assert len(claims.rows) == 6 + 5 + 3
     assert [path.name for path in pictures] == ["curves.png", "layers.png"]
     assert "a beginning of the paper's 900,000" in text and "seeds 0 to 1" in text
+
+
+def test_layers_are_watched_on_jax_too(tmp_path):
+    """Of samples after each epoch: TensorFlow alone shows what is in its graph."""
+    code = """
+from experiments.engine.ledger import Ledger
+from experiments.sansone2017.mnist import Cell
+cell = Cell((12, 8), 24, watched=True, methods=("glorot",), seeds=2, dataset="digits")
+ledger = Ledger("ledger.sqlite")
+cell.train(cell.describe(), ledger)
+for run in cell.describe():
+    (row,) = ledger.curve(run)
+    print(*(row[name] for name in ("mean_1", "sd_1", "mean_3", "sd_3")))
+"""
+    root = Path(mnist_report.__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(root)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [[float(x) for x in line.split()] for line in done.stdout.splitlines()]
+    assert len(rows) == 2 and rows[0] != rows[1]
+    for mean, sd, of_softmax, _ in rows:
+        assert mean == pytest.approx(0.5, abs=0.1) and 0.01 < sd < 0.3
+        assert of_softmax == pytest.approx(0.1, abs=1e-5)
 
 
 def test_the_guide_has_what_initialize_knows(trained):
