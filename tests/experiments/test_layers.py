@@ -20,7 +20,10 @@ PAPERS = (
 )
 BELOW = {
     # The options of `search` are those of one search.
-    "__main__": {"registry", "deep_narrow", "experiment", "reporting", "engine"},
+    "__main__": {
+        *("running", "registry", "deep_narrow", "experiment", "reporting", "engine"),
+    },
+    "running": {"experiment", "reporting", "engine"},
     "registry": {"experiment", *PAPERS},
     **{paper: {"experiment", "reporting", "engine"} for paper in PAPERS},
     "experiment": {"reporting", "engine"},
